@@ -1,0 +1,69 @@
+"""The project's own errors. Each has a documented exit status; `command` turns it into one line on stderr."""
+
+import os
+import signal
+import sys
+
+
+class ProjectError(Exception):
+    """Something the user can put right. The message says what, where, expected and received, on one line."""
+
+    exit_status = 1
+
+
+class UsageError(ProjectError):
+    """A bad option or setting."""
+
+    exit_status = 2
+
+
+class DataError(ProjectError):
+    """A face set that cannot be read or used."""
+
+    exit_status = 3
+
+
+class RunError(ProjectError):
+    """A run folder that is locked, damaged, or was made with other settings."""
+
+    exit_status = 4
+
+
+class TrainingError(ProjectError):
+    """A training that cannot go on: the loss is no longer finite. The last good state is kept."""
+
+    exit_status = 5
+
+
+def one_line(text, limit=600):
+    """`text` with control characters and line breaks made visible, so that an error is always one line."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def command(main):
+    """Run `main()` as a process: project errors become one line on stderr and their exit status.
+
+    Ctrl-C ends with 130 and SIGTERM with 143; every part of a run that was finished stays finished.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        status = main()
+    except ProjectError as error:
+        status = _say(one_line(error), error.exit_status)
+    except KeyboardInterrupt:
+        status = _say("stopped; the same command goes on where this one was", 130)
+    except BrokenPipeError:  # the reader of our output went away, as in `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except MemoryError:
+        status = _say("out of memory: choose a smaller set, batch or network", 1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        status = _say(one_line(f"{where}{error.strerror or error}"), 1)
+    sys.exit(status or 0)
+
+
+def _say(text, status):
+    print(f"error: {text}" if status != 130 else text, file=sys.stderr, flush=True)
+    return status

@@ -1,0 +1,75 @@
+"""`Faces`: the one in-memory form of a face set. Every reader returns it; everything else takes it."""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from data.errors import DataError
+from data.keypoints import Schema
+
+
+@dataclass(frozen=True)
+class Faces:
+    """A set of faces. Arrays may be memory-mapped and must not be written to.
+
+    Args:
+        images: uint8 [n, H, W, C].
+        points: float32 [n, k, 2], x and y in px with (0, 0) the centre of the first pixel; NaN = not labelled.
+        convention: uint8 [n], index into `schema.conventions`.
+        group: int64 [n]; rows of one group (a person, or repeats of one image) are never split.
+        ids: [n] int64 or str: how the source names each row.
+        schema: the table of points.
+        source: one word on where the faces come from, shown in reports: "synthetic", "kaggle", ...
+    """
+
+    images: np.ndarray
+    points: np.ndarray
+    convention: np.ndarray
+    group: np.ndarray
+    ids: np.ndarray
+    schema: Schema
+    source: str
+
+    def __post_init__(self):
+        n = len(self.images)
+        wanted = {"points": (n, len(self.schema), 2), "convention": (n,), "group": (n,), "ids": (n,)}
+        for name, shape in wanted.items():
+            if getattr(self, name).shape != shape:
+                raise DataError(f"Faces.{name}: expected shape {shape}; received {getattr(self, name).shape}")
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise DataError(
+                f"Faces.images: expected uint8 [n, H, W, C]; received {self.images.dtype} {self.images.shape}"
+            )
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, rows):
+        """The faces at `rows`: a slice, a mask or an index array."""
+        picked = {name: getattr(self, name)[rows] for name in ("images", "points", "convention", "group", "ids")}
+        return replace(self, **picked)
+
+    @property
+    def size(self):
+        """(H, W) of the images, in px."""
+        return self.images.shape[1:3]
+
+    @property
+    def labelled(self):
+        """bool [n, k]: which points carry a label."""
+        return np.isfinite(self.points).all(-1)
+
+    @property
+    def slots(self):
+        """float32 [n, slots, 2]: labels spread over a network's output slots, NaN elsewhere."""
+        return self.schema.to_slots(self.points, self.convention)
+
+    def digest(self):
+        """SHA-256 over everything that training depends on, as hex."""
+        total = hashlib.sha256(self.schema.name.encode())
+        for name in ("images", "points", "convention", "group"):
+            array = np.ascontiguousarray(getattr(self, name))
+            total.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            total.update(array.view(np.uint8).data if array.size else b"")
+        return total.hexdigest()

@@ -1,0 +1,75 @@
+"""The predictions file: what an ensemble found on a set of faces. Written by specialists, read by reports."""
+
+import json
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from data.errors import RunError
+from data.keypoints import SCHEMAS
+from data.storage import read_arrays, write_arrays
+
+LEVELS = (0.5, 0.9)  # shares of faces whose error the two radii are meant to cover
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Points found on n faces, with the truth where it is known.
+
+    Args:
+        images: uint8 [n, H, W, C].
+        ids: [n] int64 or str.
+        convention: uint8 [n].
+        truth: float32 [n, k, 2] in px, NaN where not labelled.
+        points: dict of member name ("base", "specialist", "ensemble") to float32 [n, k, 2] in px; NaN where that
+            member has nothing to say (no specialist was trained for the point).
+        radius: float32 [2, n, k] in px: the error is expected to be smaller for 50 % and for 90 % of the faces.
+        schema: the table of points.
+        info: a JSON object: source, what the faces are ("validation", "test"), the run, figures of the fit.
+    """
+
+    images: np.ndarray
+    ids: np.ndarray
+    convention: np.ndarray
+    truth: np.ndarray
+    points: dict
+    radius: np.ndarray
+    schema: object
+    info: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.images)
+
+    def errors(self, member="ensemble"):
+        """float32 [n, k]: distance in px between `member` and the truth, NaN where either is missing."""
+        return np.linalg.norm(self.points[member] - self.truth, axis=-1)
+
+    def save(self, path):
+        meta = json.dumps({"schema": self.schema.name, "info": self.info}, sort_keys=True)
+        arrays = {name: getattr(self, name) for name in ("images", "ids", "convention", "truth", "radius")}
+        arrays |= {f"points/{member}": points for member, points in self.points.items()}
+        write_arrays(path, arrays | {"meta": np.frombuffer(meta.encode(), np.uint8)})
+
+    @classmethod
+    def load(cls, path):
+        """Read a predictions file. Raises RunError naming the file where it is damaged or not one."""
+        arrays = read_arrays(path)
+        try:
+            meta = json.loads(arrays.pop("meta").tobytes())
+            points = {
+                name.removeprefix("points/"): arrays.pop(name) for name in list(arrays) if name.startswith("points/")
+            }
+            return cls(**arrays, points=points, schema=SCHEMAS[meta["schema"]], info=meta["info"])._checked()
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{path}: expected a predictions file; received other arrays ({error})") from error
+
+    def _checked(self):
+        n, k = len(self.images), len(self.schema)
+        shapes = {"truth": (n, k, 2), "radius": (len(LEVELS), n, k), "ids": (n,), "convention": (n,)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name}: expected {shape}; received {getattr(self, name).shape}")
+        for member, points in self.points.items():
+            if points.shape != (n, k, 2):
+                raise ValueError(f"{member}: expected {(n, k, 2)}; received {points.shape}")
+        return self
