@@ -1,0 +1,151 @@
+"""Where faces come from: the one place that turns `--data` into `Faces`."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from data import kaggle
+from data.archives import Located, find
+from data.cache import cached
+from data.errors import DataError, UsageError
+
+COMPETITION = "facial-keypoints-detection"
+SYNTHETIC_COUNT = 2000  # faces
+
+
+def read_training(data, seed=0):
+    """Read the faces to train on.
+
+    Args:
+        data: "synthetic" or "synthetic:COUNT"; "kaggle", to fetch the competition's files; or the path of a folder
+            with them, zipped or not, of the competition's zip, or of one file like training.csv.
+        seed: of the synthetic faces.
+
+    Returns:
+        Faces; read-only, and memory-mapped where the cache can be written.
+
+    Raises:
+        DataError: nothing there, or a file that cannot be read, with its line and column.
+        UsageError: a COUNT that is not one.
+    """
+    kind, _, count = data.partition(":")
+    if kind == "synthetic":
+        return _synthetic(count, seed)
+    place = _place(data)
+    training = _training(place)
+    persons = _persons(training)
+    files = [training, persons] if persons else [training]
+    return cached([file.path for file in files], lambda: _read_training(training, persons), _version(files))
+
+
+def read_test(data):
+    """Read the competition's test images and what is asked of them.
+
+    Args:
+        data: as for `read_training`; test.csv and IdLookupTable.csv may also lie beside the file it names.
+
+    Returns:
+        (Faces without labels, in the order of test.csv and with the convention that the questions give away; Lookup).
+
+    Raises:
+        DataError: synthetic faces, which have no test; a missing file; or one that cannot be read.
+    """
+    if data.partition(":")[0] == "synthetic":
+        raise DataError(f"{data}: expected a source with test.csv and IdLookupTable.csv; synthetic faces have none")
+    place = _place(data)
+    test, lookup = _beside(place, "test.csv"), _beside(place, "IdLookupTable.csv")
+    faces = cached([test.path], lambda: _read_test(test), _version([test]))
+    with lookup.open() as stream:
+        asked = kaggle.read_lookup(stream, faces.ids, lookup.name)
+    return replace(faces, convention=asked.convention(len(faces))), asked
+
+
+def _synthetic(count, seed):
+    from data.synthetic import make_faces
+
+    if count and not (count.isascii() and count.isdigit() and 0 < len(count) < 9 and int(count)):
+        raise UsageError(f"--data: expected synthetic:COUNT with a whole COUNT of at least 1; received {count!r}")
+    return make_faces(count=int(count or SYNTHETIC_COUNT), seed=seed)
+
+
+def _place(data):
+    place = Path(_fetch() if data == "kaggle" else data).expanduser()
+    if not place.exists():
+        raise DataError(f"{data}: expected synthetic, synthetic:COUNT, kaggle, or a folder or file that exists")
+    return place
+
+
+def _training(place):
+    if place.is_file() and not _is_zip(place):
+        return Located(place)
+    return _wanted(place, "training.csv", [place])
+
+
+def _persons(training):
+    """The persons file beside training.csv, where there is one: training_persons.csv."""
+    if training.wanted:
+        return find(training.path, "training_persons.csv") or find(training.path.parent, "training_persons.csv")
+    return find(training.path.parent, f"{training.path.stem}_persons.csv")
+
+
+def _beside(place, name):
+    """A file in the place itself or, where that is a file, in its folder."""
+    inside = [place] if place.is_dir() or _is_zip(place) else []
+    return _wanted(place, name, inside if place.is_dir() else [*inside, place.parent])
+
+
+def _wanted(place, name, places):
+    for where in places:
+        found = find(where, name)
+        if found:
+            return found
+    zipped = Path(name).with_suffix(".zip")
+    raise DataError(f"{place}: expected {name}, {zipped} or {COMPETITION}.zip with it; received none of them")
+
+
+def _is_zip(path):
+    with open(path, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _version(files):
+    return f"kaggle {kaggle.VERSION} " + " ".join(file.wanted or "csv" for file in files)
+
+
+def _read_training(training, persons):
+    with training.open() as stream:
+        faces = kaggle.read_training(stream, training.name)
+    if persons is None:
+        return faces
+    with persons.open() as stream:
+        known = kaggle.read_persons(stream, len(faces), persons.name)
+    return replace(faces, group=kaggle.groups(faces.images, known))
+
+
+def _read_test(test):
+    with test.open() as stream:
+        return kaggle.read_test(stream, test.name)
+
+
+def _fetch():
+    """Fetch the competition's files, or find them where kagglehub put them before. Returns their folder."""
+    by_hand = f"or fetch the files from kaggle.com/c/{COMPETITION}/data and give their folder as --data"
+    try:
+        import kagglehub
+    except ImportError as error:
+        raise DataError(f"kaggle: expected kagglehub; it is not installed: pip install kagglehub, {by_hand}") from error
+    try:
+        return kagglehub.competition_download(COMPETITION)
+    except Exception as error:  # of kagglehub, requests and urllib3, differing between their versions
+        raise DataError(f"kaggle: {_failure(error)}, {by_hand}") from error
+
+
+def _failure(error):
+    """What went wrong in a download, and what to do, by what all versions of kagglehub have in common."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status == 403:
+        return f"the rules are not accepted: open kaggle.com/c/{COMPETITION}/rules, accept them and try again"
+    if status == 401 or type(error).__name__ in ("CredentialError", "UnauthenticatedError"):
+        return "no account: put a token from kaggle.com/settings where kagglehub looks for it (~/.kaggle/kaggle.json)"
+    if isinstance(error, OSError) and status is None and error.errno is None:
+        return f"no network: {type(error).__name__}; try again with a connection"
+    return f"the download failed ({type(error).__name__}: {error}): try again"
