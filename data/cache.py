@@ -15,7 +15,6 @@ import sys
 import tempfile
 import time
 import zlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +82,8 @@ def _key(files, version, root):
     noted = {path: _content(path, known) for path in map(os.path.realpath, files)}
     fresh = {path: note for path, note in noted.items() if note["settled"] and known.get(path) != _kept(note)}
     if fresh:
-        _write_notes(root, known | {path: _kept(note) for path, note in fresh.items()})
+        there = {path: note for path, note in known.items() if os.path.exists(path)}
+        _write_notes(root, there | {path: _kept(note) for path, note in fresh.items()})
     parts = [f"{FORMAT} {version}", *(note["hash"] for note in noted.values())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
@@ -117,7 +117,11 @@ def _read_notes(root):
         notes = read_json(root / "hashes.json")
     except RunError:
         return {}
-    return {path: note for path, note in notes.items() if isinstance(note, list) and len(note) == 6}
+    return {path: note for path, note in notes.items() if _is_note(note)}
+
+
+def _is_note(note):
+    return isinstance(note, list) and len(note) == 6 and isinstance(note[-1], str)
 
 
 def _write_notes(root, notes):
@@ -131,7 +135,7 @@ def _write_notes(root, notes):
 
 def _load(folder):
     """The faces in a cache folder; None where there is none, or where it is damaged."""
-    if not folder.exists():
+    if not os.path.exists(folder):
         return None
     try:
         arrays = read_arrays(folder / "faces.npz")

@@ -56,7 +56,7 @@ class Lookup:
         return len(self.row_id)
 
     def convention(self, images):
-        """uint8 [images]: fifteen-point where more than 8 values are asked, else four-point; the answer gives no more."""
+        """uint8 [images]: fifteen-point where more than 8 values are asked, else four-point."""
         asked = np.bincount(self.image, minlength=images)
         return np.where(asked > MOST_FOUR_ASKED, FIFTEEN, FOUR).astype(np.uint8)
 
@@ -184,10 +184,8 @@ def _labels(row):
         x, y = values[i], values[i + 1]
         if (x == x) != (y == y):  # NaN is the one value that differs from itself
             blank, there = (i, i + 1) if x != x else (i + 1, i)
-            names = KAGGLE15.columns
-            row.refuse(
-                blank, f"a number, as {names[there]} has one (leave both blank or none)", f"a blank {names[blank]}"
-            )
+            wanted = f"{KAGGLE15.columns[blank]} and {KAGGLE15.columns[there]} both blank or neither"
+            row.refuse(blank, wanted, "a blank and a number")
     return values
 
 

@@ -1,15 +1,17 @@
 """Where faces come from: the one place that turns `--data` into `Faces`."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from data import kaggle
-from data.archives import Located, find
+from data.archives import COMPETITION, Located, find, is_zip, zipped
 from data.cache import cached
 from data.errors import DataError, UsageError
 
-COMPETITION = "facial-keypoints-detection"
 SYNTHETIC_COUNT = 2000  # faces
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # not the network's errors
 
 
 def read_training(data, seed=0):
@@ -68,43 +70,41 @@ def _synthetic(count, seed):
 
 
 def _place(data):
-    place = Path(_fetch() if data == "kaggle" else data).expanduser()
-    if not place.exists():
-        raise DataError(f"{data}: expected synthetic, synthetic:COUNT, kaggle, or a folder or file that exists")
-    return place
+    place = os.path.expanduser(_fetch() if data == "kaggle" else data)
+    if not (os.path.isdir(place) or os.path.isfile(place)):  # a pipe, too: its content is read more than once
+        wanted = "synthetic, synthetic:COUNT, kaggle, or the path of a folder or file"
+        raise DataError(f"--data: expected {wanted}; received {data!r}, which is none of them")
+    return Path(place)
 
 
 def _training(place):
-    if place.is_file() and not _is_zip(place):
+    if place.is_file() and not is_zip(place):
         return Located(place)
-    return _wanted(place, "training.csv", [place])
+    return _wanted("training.csv", [place])
 
 
 def _persons(training):
     """The persons file beside training.csv, where there is one: training_persons.csv."""
-    if training.wanted:
-        return find(training.path, "training_persons.csv") or find(training.path.parent, "training_persons.csv")
-    return find(training.path.parent, f"{training.path.stem}_persons.csv")
+    stem = "training" if training.wanted else training.path.stem
+    beside = training.path.with_name(f"{stem}_persons.csv")
+    if beside.is_file():
+        return Located(beside)
+    return find(training.path, beside.name) if training.wanted else None
 
 
 def _beside(place, name):
     """A file in the place itself or, where that is a file, in its folder."""
-    inside = [place] if place.is_dir() or _is_zip(place) else []
-    return _wanted(place, name, inside if place.is_dir() else [*inside, place.parent])
+    inside = [place] if place.is_dir() or is_zip(place) else []
+    return _wanted(name, inside if place.is_dir() else [*inside, place.parent])
 
 
-def _wanted(place, name, places):
+def _wanted(name, places):
     for where in places:
         found = find(where, name)
         if found:
             return found
-    zipped = Path(name).with_suffix(".zip")
-    raise DataError(f"{place}: expected {name}, {zipped} or {COMPETITION}.zip with it; received none of them")
-
-
-def _is_zip(path):
-    with open(path, "rb") as file:
-        return file.read(4) == b"PK\x03\x04"
+    wanted = f"{name}, {zipped(name)} or {COMPETITION}.zip"
+    raise DataError(f"{places[-1]}: expected {wanted} with {name} inside; received none of them")
 
 
 def _version(files):
@@ -146,6 +146,6 @@ def _failure(error):
         return f"the rules are not accepted: open kaggle.com/c/{COMPETITION}/rules, accept them and try again"
     if status == 401 or type(error).__name__ in ("CredentialError", "UnauthenticatedError"):
         return "no account: put a token from kaggle.com/settings where kagglehub looks for it (~/.kaggle/kaggle.json)"
-    if isinstance(error, OSError) and status is None and error.errno is None:
+    if isinstance(error, OSError) and status is None and error.errno not in STORAGE:
         return f"no network: {type(error).__name__}; try again with a connection"
     return f"the download failed ({type(error).__name__}: {error}): try again"
