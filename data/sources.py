@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +30,8 @@ def read_training(data, seed=0):
         DataError: nothing there, or a file that cannot be read, with its line and column.
         UsageError: a COUNT that is not one.
     """
-    kind, _, count = data.partition(":")
-    if kind == "synthetic":
-        return _synthetic(count, seed)
+    if _is_synthetic(data):
+        return _synthetic(data, seed)
     place = _place(data)
     training = _training(place)
     persons = _persons(training)
@@ -51,7 +51,7 @@ def read_test(data):
     Raises:
         DataError: synthetic faces, which have no test; a missing file; or one that cannot be read.
     """
-    if data.partition(":")[0] == "synthetic":
+    if _is_synthetic(data):
         raise DataError(f"{data}: expected a source with test.csv and IdLookupTable.csv; synthetic faces have none")
     place = _place(data)
     test, lookup = _beside(place, "test.csv"), _beside(place, "IdLookupTable.csv")
@@ -61,12 +61,17 @@ def read_test(data):
     return replace(faces, convention=asked.convention(len(faces))), asked
 
 
-def _synthetic(count, seed):
+def _is_synthetic(data):
+    return data.partition(":")[0] == "synthetic"
+
+
+def _synthetic(data, seed):
+    _, colon, count = data.partition(":")
+    if colon and not re.fullmatch("[1-9][0-9]{0,6}", count):
+        raise UsageError(f"--data: expected synthetic:COUNT with COUNT from 1 to 9999999; received {data!r}")
     from data.synthetic import make_faces
 
-    if count and not (count.isascii() and count.isdigit() and 0 < len(count) < 9 and int(count)):
-        raise UsageError(f"--data: expected synthetic:COUNT with a whole COUNT of at least 1; received {count!r}")
-    return make_faces(count=int(count or SYNTHETIC_COUNT), seed=seed)
+    return make_faces(count=int(count) if colon else SYNTHETIC_COUNT, seed=seed)
 
 
 def _place(data):
