@@ -149,6 +149,8 @@ def _load(folder):
         return _read_only(faces)
     except DAMAGE as error:
         _notice(f"{folder}: the cache is damaged and is made anew ({error})")
+        with contextlib.suppress(OSError):
+            _remove(folder)
         return None
 
 
@@ -165,30 +167,27 @@ def _publish(folder, faces):
     part = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=root))
     try:
         _write(part, faces)
-        _move(part, folder)
+        os.rename(part, folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):  # if so, another builder was first: the same faces
+            raise
     finally:
         shutil.rmtree(part, ignore_errors=True)
     _tidy(root)
 
 
 def _write(part, faces):
-    write_atomically(part / "images.npy", lambda file: np.save(file, faces.images))
+    write_atomically(part / "images.npy", lambda file: _save(file, faces.images))
     meta = {"crc": _crc(part / "images.npy"), "schema": faces.schema.name, "source": faces.source}
     small = {name: getattr(faces, name) for name in SMALL}
     write_arrays(part / "faces.npz", small | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
 
 
-def _move(part, folder):
-    """Rename into place. A folder already there is another builder's, made meanwhile, or damaged and moved away."""
-    while True:
-        try:
-            return os.rename(part, folder)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-        if _load(folder) is not None:
-            return None
-        _remove(folder)
+def _save(file, images):
+    """What `np.save` writes; but that does not say why it failed, as on a full disk."""
+    images = np.ascontiguousarray(images)
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(images))
+    file.write(images.data)
 
 
 def _remove(folder):
