@@ -4,9 +4,11 @@ Nothing is ever extracted under a name that an archive chose, and nothing is rea
 """
 
 import contextlib
+import errno
 import io
 import re
 import shutil
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -19,7 +21,7 @@ COMPETITION = "facial-keypoints-detection"
 LIMIT = 2 << 30  # bytes that one member may unpack to; the largest real one, training.csv, takes 240 MB
 IN_MEMORY = 128 << 20  # bytes of an inner zip that are kept in memory rather than in an unnamed temporary file
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others can ask for much memory
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,10 @@ def _damage_of(path):
         yield
     except DAMAGE as error:
         raise DataError(f"{path}: expected a whole zip archive; received a damaged one ({error})") from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # of a seek to where a damaged directory points
+            raise
+        raise DataError(f"{path}: expected a whole zip archive; received damaged offsets") from error
 
 
 def _stream(stack, file, path, name):
