@@ -1,0 +1,280 @@
+"""The error report's charts. Python draws them for all faces; page.js fills the same sources again for a selection."""
+
+import numpy as np
+
+from reports import theme
+from reports.predictions import LEVELS
+from reports.theme import MEMBERS, point_label
+
+BINS = 40  # of the histogram, before the last one that holds everything further
+STEPS = 160  # of the cumulative curves
+ROW = 25  # px of height per point
+BEYOND = 98.5  # percentile of the errors at which the error axes end
+
+
+def error_limit(errors):
+    """Where error axes end, in px: a round number above nearly all errors, 1 where there are none."""
+    known = errors[np.isfinite(errors)]
+    far = float(np.percentile(known, BEYOND)) if known.size else 0.0
+    if far <= 0:
+        return 1.0
+    step = 10.0 ** np.floor(np.log10(far)) / 2
+    return float(np.ceil(far / step) * step)
+
+
+def value_columns(predictions, members, limit):
+    """One row per labelled point that the main member found.
+
+    Returns:
+        dict of arrays: face, point; x, y: error vector in px, drawn in to length `limit` where longer; one column of
+        errors in px per member; within: 2 inside the 50 % radius, 1 inside the 90 % radius, 0 outside.
+    """
+    main = members[-1]
+    errors = predictions.errors(main)
+    face, point = np.nonzero(np.isfinite(errors))
+    vector = (predictions.points[main] - predictions.truth)[face, point]
+    length = errors[face, point]
+    shown = vector * np.minimum(1, limit / np.maximum(length, 1e-9))[:, None]
+    within = (length <= predictions.radius[:, face, point]).sum(axis=0)
+    columns = {"x": shown[:, 0], "y": shown[:, 1]}
+    columns |= {member: predictions.errors(member)[face, point] for member in members}
+    columns = {name: column.astype(np.float32) for name, column in columns.items()}
+    whole = {"face": face.astype(np.int32), "point": point.astype(np.int32), "within": within.astype(np.int32)}
+    return columns | whole
+
+
+def point_order(figures):
+    """Indices of the points from the largest RMSE of the main member to the smallest; without values last."""
+    scores = np.array([interval.value for interval in figures.points[figures.main]])
+    return np.argsort(-np.where(np.isfinite(scores), scores, -1), kind="stable")
+
+
+def error_charts(predictions, figures):
+    """The linked charts of a page with truth.
+
+    Returns:
+        dict of slot name to Bokeh figure: "rmse", "vectors", "curve", "histogram", "coverage".
+    """
+    from bokeh.models import ColumnDataSource
+
+    limit = error_limit(predictions.errors(figures.main))
+    values = ColumnDataSource(value_columns(predictions, figures.members, limit), name="values")
+    order = point_order(figures)
+    points = ColumnDataSource(_point_columns(figures, predictions.schema, order), name="points")
+    curve = _curve(values, figures.members, limit)
+    return {
+        "rmse": _rmse_chart(points, figures),
+        "vectors": _vector_chart(values, _mean_vector(predictions, figures.main), figures.main, limit),
+        "curve": curve,
+        "histogram": _histogram(values, figures.main, limit, curve.x_range),
+        "coverage": _coverage_chart(points),
+    }
+
+
+def _point_columns(figures, schema, order):
+    """One row per point, in `order`; the y axis counts upwards, so the first row gets the largest y."""
+    table = {m: np.array([figures.points[m][j].value for j in order]) for m in figures.members}
+    spread = np.stack(list(table.values()))
+    with np.errstate(all="ignore"):
+        ends = {"left": np.fmin.reduce(spread), "right": np.fmax.reduce(spread)}
+    main = [figures.points[figures.main][j] for j in order]
+    table |= ends | {"low": [i.low for i in main], "high": [i.high for i in main]}
+    table |= {"half": 100 * figures.point_coverage[0][order], "most": 100 * figures.point_coverage[1][order]}
+    columns = {name: np.asarray(column, np.float32) for name, column in table.items()}
+    names = [point_label(schema.points[j]) for j in order]
+    whole = {"y": np.arange(len(order))[::-1], "point": order, "count": figures.counts[order]}
+    return columns | {name: np.asarray(column, np.int32) for name, column in whole.items()} | {"name": names}
+
+
+def _row_chart(source, right):
+    """A chart with one row per point: names on the left, and a band behind each row that a tap chooses."""
+    from bokeh.models import FixedTicker, HoverTool, Range1d, TapTool
+
+    places = [int(y) for y in source.data["y"]]
+    plot = theme.chart(
+        ROW * len(places) + 56, x_range=Range1d(0, right), y_range=Range1d(-0.6, len(places) - 0.4), tools=""
+    )
+    plot.yaxis.ticker = FixedTicker(ticks=sorted(places))
+    plot.yaxis.major_label_overrides = dict(zip(places, source.data["name"], strict=True))
+    plot.yaxis.major_tick_line_color = plot.yaxis.axis_line_color = None
+    plot.yaxis.major_label_text_color = theme.INK
+    plot.ygrid.grid_line_color = None
+    fills = {"fill_alpha": 0, "nonselection_fill_alpha": 0, "selection_fill_alpha": 0.12}
+    band = plot.hbar(
+        y="y", left=0, right=right, height=0.96, source=source, line_color=None, color=theme.ACCENT, **fills
+    )
+    plot.add_tools(TapTool(renderers=[band], mode="toggle"), HoverTool(renderers=[band], point_policy="follow_mouse"))
+    return plot
+
+
+def _rmse_chart(source, figures):
+    highest = np.nanmax([source.data[name] for name in ("right", "high")])
+    plot = _row_chart(source, right=float(highest) * 1.05 or 1.0)
+    line = {"y0": "y", "y1": "y", "source": source, "nonselection_line_alpha": 1.0}
+    plot.segment(x0="left", x1="right", line_color=theme.HAIRLINE, line_width=2, **line)
+    line |= {"line_alpha": 0.25, "nonselection_line_alpha": 0.25}
+    plot.segment(x0="low", x1="high", line_color=MEMBERS[figures.main].colour, line_width=8, **line)
+    for member in figures.members:
+        style = MEMBERS[member]
+        look = {"marker": style.marker, "fill_color": style.colour, "line_color": theme.PAPER, "size": 11}
+        plot.scatter(x=member, y="y", source=source, nonselection_alpha=1.0, **look)
+    tips = [(MEMBERS[member].label, f"@{member}{{0.00}} px") for member in reversed(figures.members)]
+    plot.hover.tooltips = [("point", "@name"), *tips, ("labelled", "@count{0,0}")]
+    plot.xaxis.axis_label = "RMSE per coordinate, px"
+    return plot
+
+
+def _coverage_chart(source):
+    from bokeh.models import FixedTicker, Span
+
+    plot = _row_chart(source, right=102)
+    for level in LEVELS:
+        plot.add_layout(Span(location=100 * level, dimension="height", line_color=theme.MUTED, line_dash="dashed"))
+    look = {"source": source, "size": 11, "line_color": theme.INK, "line_width": 2, "nonselection_alpha": 1.0}
+    plot.scatter(x="half", y="y", fill_color=theme.PAPER, **look)
+    plot.scatter(x="most", y="y", fill_color=theme.INK, **look)
+    plot.hover.tooltips = [
+        ("point", "@name"),
+        ("in the 50 % radius", "@half{0} %"),
+        ("in the 90 % radius", "@most{0} %"),
+    ]
+    plot.xaxis.ticker = FixedTicker(ticks=[0, 25, 50, 75, 90, 100])
+    plot.xaxis.axis_label = "share of errors within the radius, %"
+    return plot
+
+
+def _mean_vector(predictions, main):
+    """float64 [2]: the mean error vector in px over all labelled points."""
+    vectors = (predictions.points[main] - predictions.truth).reshape(-1, 2).astype(np.float64)
+    return vectors[np.isfinite(vectors).all(axis=1)].mean(axis=0)
+
+
+def _vector_chart(values, mean, main, limit):
+    """Every error as an arrow's tip. y grows downwards, as in the images."""
+    from bokeh.models import CDSView, ColumnDataSource, HoverTool, IndexFilter, LassoSelectTool, Range1d, TapTool
+
+    edge = limit * 1.12
+    axes = {"x_range": Range1d(-edge, edge), "y_range": Range1d(edge, -edge)}
+    plot = theme.chart(None, aspect_ratio=1, toolbar_location="above", tools="pan,wheel_zoom,reset", **axes)
+    _rings(plot, limit)
+    view = CDSView(filter=IndexFilter(list(range(len(values.data["x"])))), name="view")
+    look = {
+        "size": 5,
+        "line_color": None,
+        "fill_color": MEMBERS[main].colour,
+        "fill_alpha": 0.3,
+        "selection_fill_alpha": 0.8,
+    }
+    look |= {"nonselection_fill_color": theme.QUIET, "nonselection_fill_alpha": 0.15}
+    dots = plot.scatter("x", "y", source=values, view=view, **look)
+    mean = ColumnDataSource({"x": mean[:1], "y": mean[1:]}, name="mean")
+    plot.scatter("x", "y", source=mean, marker="cross", size=22, line_color=theme.INK, line_width=3)
+    lasso = LassoSelectTool(renderers=[dots])
+    plot.add_tools(
+        lasso, TapTool(renderers=[dots]), HoverTool(renderers=[dots], tooltips=[("error", f"@{main}{{0.00}} px")])
+    )
+    plot.toolbar.active_drag = lasso
+    plot.xaxis.axis_label = "← left of the label   px   right of it →"
+    plot.yaxis.axis_label = "← below the label   px   above it →"
+    return plot
+
+
+def _rings(plot, limit):
+    """Circles of equal error; the outermost holds everything further out."""
+    from bokeh.models import Label
+
+    for share in (1 / 3, 2 / 3, 1):
+        radius = limit * share
+        plot.circle(0, 0, radius=radius, fill_color=None, line_color=theme.QUIET if share == 1 else theme.HAIRLINE)
+        text = f"{radius:.3g} px" + (" and more" if share == 1 else "")
+        look = {"text_font": theme.FONT, "text_font_size": "11px", "text_color": theme.MUTED, "text_align": "center"}
+        plot.add_layout(Label(x=0, y=-radius, text=text, y_offset=2, background_fill_color=theme.PAPER, **look))
+
+
+def cumulative(errors, limit):
+    """float32 [STEPS + 1]: percent of the known `errors` that are at most each of STEPS + 1 even steps to `limit`."""
+    known = np.sort(errors[np.isfinite(errors)])
+    places = np.searchsorted(known, np.linspace(0, limit, STEPS + 1).astype(np.float32), side="right")
+    return (100 * places / max(known.size, 1)).astype(np.float32)
+
+
+def histogram(errors, limit):
+    """int32 [BINS + 1]: errors per bin of limit / BINS px; the last bin holds everything beyond `limit`."""
+    known = errors[np.isfinite(errors)]
+    bins = np.minimum(np.floor(known.astype(np.float32) * np.float32(BINS / limit)), BINS).astype(int)
+    return np.bincount(bins, minlength=BINS + 1).astype(np.int32)
+
+
+def _curve(values, members, limit):
+    from bokeh.models import ColumnDataSource, CrosshairTool, Range1d
+
+    columns = {"x": np.linspace(0, limit, STEPS + 1, dtype=np.float32)}
+    columns |= {member: cumulative(values.data[member], limit) for member in members}
+    source = ColumnDataSource(columns, name="curve")
+    ends = {"x_range": Range1d(0, limit * (1 + 1 / BINS)), "y_range": Range1d(0, 102)}
+    plot = theme.chart(236, **ends)
+    for member in members:
+        style = MEMBERS[member]
+        plot.line("x", member, source=source, line_color=style.colour, line_width=2.5)
+        every = {"x": "x", "y": member, "source": source, "view": _every(source, STEPS // 8)}
+        plot.scatter(marker=style.marker, size=8, fill_color=style.colour, line_color=theme.PAPER, **every)
+    plot.add_tools(CrosshairTool(line_color=theme.QUIET))
+    plot.yaxis.axis_label = "points within, %"
+    plot.xaxis.major_label_text_font_size = "0px"
+    return plot
+
+
+def _every(source, step):
+    from bokeh.models import CDSView, IndexFilter
+
+    return CDSView(filter=IndexFilter(list(range(step, len(source.data["x"]), step))))
+
+
+def _histogram(values, main, limit, x_range):
+    """Bars to choose a range of errors with, by dragging across or tapping."""
+    from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, TapTool
+
+    left = np.linspace(0, limit, BINS + 1, dtype=np.float32)
+    columns = {"left": left, "right": left + np.float32(limit / BINS), "count": histogram(values.data[main], limit)}
+    source = ColumnDataSource(columns, name="bars")
+    plot = theme.chart(190, x_range=x_range)
+    plot.y_range.start = 0
+    look = {"fill_color": MEMBERS[main].colour, "line_color": theme.PAPER, "nonselection_fill_color": theme.QUIET}
+    bars = plot.quad(
+        left="left", right="right", bottom=0, top="count", source=source, nonselection_fill_alpha=0.5, **look
+    )
+    box = BoxSelectTool(renderers=[bars], dimensions="width")
+    plot.add_tools(box, TapTool(renderers=[bars]), HoverTool(renderers=[bars], tooltips=[("points", "@count{0,0}")]))
+    plot.toolbar.active_drag = box
+    plot.xaxis.axis_label = "error, px (last bar: all further out)"
+    plot.yaxis.axis_label = "points"
+    return plot
+
+
+def radius_chart(predictions):
+    """For a page without truth: the radii that the ensemble expects of each point, as medians over the faces."""
+    from bokeh.models import ColumnDataSource
+
+    half, most = _medians(predictions.radius)
+    order = np.argsort(-np.where(np.isfinite(most), most, -1), kind="stable")
+    names = [point_label(predictions.schema.points[j]) for j in order]
+    columns = {"y": np.arange(len(order))[::-1].astype(np.int32), "point": order.astype(np.int32), "name": names}
+    source = ColumnDataSource(columns | {"half": half[order], "most": most[order]}, name="points")
+    top = float(np.nanmax(most, initial=0))
+    plot = _row_chart(source, right=top * 1.05 or 1.0)
+    look = {"source": source, "size": 11, "line_color": theme.INK, "line_width": 2, "nonselection_alpha": 1.0}
+    plot.scatter(x="half", y="y", fill_color=theme.PAPER, **look)
+    plot.scatter(x="most", y="y", fill_color=theme.INK, **look)
+    plot.hover.tooltips = [("point", "@name"), ("50 % radius", "@half{0.00} px"), ("90 % radius", "@most{0.00} px")]
+    plot.xaxis.axis_label = "expected error radius, px (median over faces)"
+    return plot
+
+
+def _medians(radius):
+    """float32 [2, k]: median over faces, NaN for a point without any radius."""
+    table = np.full((radius.shape[0], radius.shape[2]), np.nan, np.float32)
+    for level, column in np.ndindex(*table.shape):
+        known = radius[level, :, column][np.isfinite(radius[level, :, column])]
+        if known.size:
+            table[level, column] = np.median(known)
+    return table

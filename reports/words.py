@@ -1,0 +1,147 @@
+"""The figures in plain words: what was tested, where the model fails, and why as far as the figures tell."""
+
+import numpy as np
+
+from reports.figures import WORST
+from reports.theme import point_label
+
+NOTABLE_OFFSET = 0.15  # share of a point's squared error; below, an offset is not worth a sentence
+SURE = 4  # standard errors
+SLACK = 0.03  # coverage this near to what was promised counts as kept
+
+
+def counted(number, noun):
+    """`1 face`, `1,783 faces`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def px(interval):
+    """`1.43 px (95 % interval 1.36-1.51)`, or `1.43 px` where there is no interval."""
+    text = f"{interval.value:.2f} px"
+    return text + (f" (95 % interval {interval.low:.2f}–{interval.high:.2f})" if np.isfinite(interval.low) else "")
+
+
+def percent(share):
+    return "–" if not np.isfinite(share) else f"{100 * share:.0f} %"
+
+
+def is_synthetic(info):
+    return str(info.get("source")) == "synthetic"
+
+
+def tested(predictions, figures):
+    """What was tested, in one line: which faces, how many, from where."""
+    info = predictions.info
+    kind = {"validation": "held-out validation face", "test": "test face"}.get(str(info.get("faces")), "face")
+    source = (
+        "drawn by the synthetic source" if is_synthetic(info) else f"from {info.get('source', 'an unnamed source')}"
+    )
+    labels = counted(figures.values, "labelled point") if figures.values else "no labels"
+    return f"{counted(figures.faces, kind)} {source}, {labels}"
+
+
+def findings(figures, schema):
+    """List of (lead, sentence) pairs, most important first: where the model fails, and why."""
+    if not figures.faces:
+        return [("Nothing to show", "This predictions file holds no faces.")]
+    if not figures.values:
+        return [("No truth", _NO_TRUTH)]
+    found = (_overall(figures), _hardest(figures, schema), _convention_gap(figures, schema))
+    found += (_few_faces(figures), _systematic(figures, schema), _radius(figures))
+    return [finding for finding in found if finding]
+
+
+_NO_TRUTH = (
+    "None of these faces carries a label, so there is nothing to measure against. "
+    "The page draws the predictions with the error radius that the ensemble expects of them, least certain faces first."
+)
+
+
+def _overall(figures):
+    text = f"The {figures.main} is off by {px(figures.overall[figures.main])} RMSE per coordinate."
+    gain = figures.gain.get("base")
+    if not gain:
+        return "Overall", text
+    base = figures.overall["base"].value
+    if np.isfinite(gain.low) and gain.low <= 0 <= gain.high:
+        return (
+            "Overall",
+            f"{text} The base network scores {base:.2f} px; on these faces the difference is within chance.",
+        )
+    change = "better" if gain.value > 0 else "worse"
+    return "Overall", f"{text} That is {abs(gain.value):.2f} px {change} than the base network's {base:.2f} px."
+
+
+def _hardest(figures, schema):
+    scores = np.array([interval.value for interval in figures.points[figures.main]])
+    if np.isfinite(scores).sum() < 2:
+        only = schema.points[int(np.nanargmax(scores))]
+        return "One point only", f"Only {point_label(only)} is both labelled and predicted here."
+    worst, best = int(np.nanargmax(scores)), int(np.nanargmin(scores))
+    text = f"{point_label(schema.points[worst])} is the hardest point at {scores[worst]:.2f} px"
+    times = f", {scores[worst] / scores[best]:.1f} times the error" if scores[best] > 0 else ", against"
+    return "Hardest point", f"{text}{times} of the easiest, {point_label(schema.points[best])} ({scores[best]:.2f} px)."
+
+
+def _convention_gap(figures, schema):
+    if len(figures.conventions) < 2:
+        return None
+    scores = {kind: own[figures.main].value for kind, (_, _, own) in figures.conventions.items()}
+    worst, best = max(scores, key=scores.get), min(scores, key=scores.get)
+    names = [schema.conventions[kind].name for kind in (worst, best)]
+    text = (
+        f"Faces labelled by the “{names[0]}” convention score {scores[worst]:.2f} px, "
+        f"those by “{names[1]}” {scores[best]:.2f} px."
+    )
+    own = [point_label(p) for p in schema.conventions[max(worst, best)].own]
+    return "Labelling", text + (f" The two draw {' and '.join(own)} differently." if own else "")
+
+
+def _few_faces(figures):
+    if figures.faces <= 2 * WORST or not np.isfinite(figures.worst_share):
+        return None
+    fair = WORST / figures.faces
+    text = (
+        f"The worst {WORST} faces ({100 * fair:.1f} % of all) make {percent(figures.worst_share)} of the squared error"
+    )
+    if figures.worst_share < max(4 * fair, 0.1):
+        return "Outliers", f"{text}: the error is spread over many faces, not made by a few."
+    return "Outliers", f"{text}: look at them first, for wrong labels as much as for failures."
+
+
+def _systematic(figures, schema):
+    """The offset that explains most of its point's error, if it is sure and worth telling."""
+    notable = [o for o in figures.offsets if o.share >= NOTABLE_OFFSET and o.sigmas >= SURE]
+    if not notable:
+        return None
+    top = max(notable, key=lambda o: o.dx**2 + o.dy**2)
+    where = f" in “{schema.conventions[top.convention].name}” faces" if len(figures.conventions) > 1 else ""
+    text = (
+        f"{point_label(schema.points[top.point])}{where} lies {direction(top.dx, top.dy)} of its label on average; "
+        f"this offset alone is {percent(top.share)} of that point's squared error"
+    )
+    more = len(notable) - 1
+    rest = (
+        f", and {counted(more, 'more point')} {'has' if more == 1 else 'have'} an offset worth a look." if more else "."
+    )
+    return "Systematic offset", text + rest
+
+
+def direction(dx, dy):
+    """`0.8 px below and 0.3 px to the right`: a vector in words; parts under a third of the larger are left out."""
+    size = max(abs(dx), abs(dy))
+    parts = [(dy, "below" if dy > 0 else "above"), (dx, "to the right" if dx > 0 else "to the left")]
+    return " and ".join(f"{abs(part):.2f} px {word}" for part, word in parts if abs(part) >= size / 3)
+
+
+def _radius(figures):
+    half, most = (interval.value for interval in figures.coverage)
+    if not np.isfinite(most):
+        return None
+    text = f"The 50 % radius holds {percent(half)} of the points and the 90 % radius {percent(most)}"
+    gaps = (half - 0.5, most - 0.9)
+    if max(map(abs, gaps)) <= SLACK:
+        return "Error radius", f"{text}, as promised."
+    if min(gaps) < -SLACK and max(gaps) > SLACK:
+        return "Error radius", f"{text}: the one is too wide, the other too narrow."
+    return "Error radius", f"{text}: the radii are too {'small' if min(gaps) < -SLACK else 'large'}."
