@@ -61,7 +61,8 @@ def cached(key_files, read, version=""):
 
 
 def _root():
-    return Path(os.environ.get("KEYPOINT_CACHE") or os.path.expanduser("~/.cache/keypoint-specialists"))
+    root = os.environ.get("KEYPOINT_CACHE") or os.path.expanduser("~/.cache/keypoint-specialists")
+    return Path(os.devnull if root.startswith("~") else root)  # a user without a home has no cache
 
 
 def _notice(text):

@@ -287,6 +287,15 @@ def test_without_a_folder_to_write_in_reading_still_works(key, tmp_path, monkeyp
         assert said.count("\n") == 1
 
 
+def test_without_a_home_reading_still_works(key, tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("KEYPOINT_CACHE")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where the user is unknown to the system
+    monkeypatch.chdir(tmp_path)
+    same(cache.cached([key], make), make())
+    assert capsys.readouterr().err == "notice: /dev/null: reading without a cache: File exists\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["key.csv"]
+
+
 def test_on_a_full_disk_reading_still_works(key, root, monkeypatch, capsys):
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -313,3 +322,42 @@ def test_where_a_write_is_cut_short_reading_still_works(key, root):
     assert done.returncode == 0, done.stderr
     assert done.stderr == f"notice: {root}: reading without a cache: File too large\n"
     assert [path for path in root.iterdir() if path.is_dir()] == []
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, "tests")
+from test_cache import make, never, same
+from data import cache
+
+def killed_at(call):
+    "In a child process, end without any clean-up at the n-th call that reaches the disk."
+    calls = 0
+    def counted(original):
+        def stand_in(*args):
+            nonlocal calls
+            calls += 1
+            return os._exit(9) if calls == call else original(*args)
+        return stand_in
+    os.fsync, os.replace, os.rename = counted(os.fsync), counted(os.replace), counted(os.rename)
+    cache.cached(sys.argv[1:], make)
+    os._exit(0)
+
+ends = []
+while not ends or ends[-1]:
+    child = os.fork() or killed_at(len(ends) + 1)
+    ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    loaded = [cache._load(path) for path in cache._root().iterdir() if len(path.name) == 32]
+    assert len(loaded) == (ends[-1] == 0) and None not in loaded
+same(cache.cached(sys.argv[1:], never), make())
+print(ends)
+"""
+
+
+def test_a_builder_killed_at_any_step_leaves_no_half_cache(key):
+    """Each step that reaches the disk, up to the rename: what has the cache's name is whole or absent."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(key)], cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr == ""
+    ends = json.loads(done.stdout)
+    assert ends == [9] * (len(ends) - 1) + [0]
+    assert len(ends) > 7
