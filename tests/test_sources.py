@@ -149,6 +149,20 @@ def test_a_changed_persons_file_changes_the_groups(tmp_path, files):
     assert read_training(str(place)).group.tolist() == [0, 0, 1]
 
 
+def test_faces_of_an_older_reader_are_read_again(tmp_path, files, monkeypatch):
+    place = str(laid_out(tmp_path / "data", files))
+    read_training(place)
+    read_test(place)
+    monkeypatch.setattr(kaggle, "VERSION", kaggle.VERSION + 1)
+    read = []
+    for name in ("read_training", "read_test"):
+        original = getattr(kaggle, name)
+        monkeypatch.setattr(kaggle, name, lambda *args, original=original: read.append(args[1]) or original(*args))
+    read_training(place)
+    read_test(place)
+    assert read == [f"{place}/training.csv", f"{place}/test.csv"]
+
+
 def test_test_images_asked_differently_are_not_taken_from_the_cache(tmp_path, files):
     place = laid_out(tmp_path / "data", files)
     assert read_test(str(place))[0].convention.tolist() == [1, 0]
