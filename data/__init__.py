@@ -1,1 +1,1 @@
-"""What a face set is, where it comes from, and how it is split, augmented and stored. Imports no Keras or TensorFlow."""
+"""What a face set is, where it comes from, how it is split, augmented and stored. Imports no Keras or TensorFlow."""

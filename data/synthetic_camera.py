@@ -26,7 +26,7 @@ def _noise(shape, sd, rng):
 
 
 def _soften(photo, zoom, rng):
-    blur = rng.gamma(1.6, 0.45)
+    blur = rng.gamma(1.8, 0.5)
     if blur > 0.25:
         photo = cv2.GaussianBlur(photo, (0, 0), blur * zoom)
     if rng.random() < 0.15:  # upscaled from a smaller picture

@@ -11,7 +11,7 @@ import numpy as np
 from data.synthetic_points import P
 
 U0, V0, EXTENT = -16.0, -22.0, 128
-DEPTH, HALF_WIDTH = 44.0, 41.0  # of the skull, px
+DEPTH, HALF_WIDTH = 44.0, 38.0  # of the skull, px
 EDGE = 5.0  # height at which the head ends; below is background
 MARCH = ((48, 7), (96, 5))  # (grid, steps): rays start coarse and end fine
 
@@ -51,8 +51,8 @@ def heights(face, build, scale):
     flat = face.flat
     chin = flat[P["mouth_center_bottom_lip"], 1] + 14 * build["chin"]
     u, v = axis(U0, scale), axis(V0, scale)
-    jaw = np.clip((v - 58) / (chin - 58), 0, 1.2)
-    width = HALF_WIDTH * build["cheek"] * (1 - (1 - 0.62 * build["jaw"]) * jaw**2.2)
+    jaw = np.clip((v - 55) / (chin - 55), 0, 1.2)
+    width = HALF_WIDTH * build["cheek"] * (1 - (0.26 * jaw + 0.34 * jaw**4) / build["jaw"])
     middle = flat[:, 0].mean()
     r = np.abs((u[None] - np.float32(middle)) / width[:, None].astype(np.float32))
     r = np.minimum(r, 1.6)
@@ -106,21 +106,33 @@ def shade(height, rotation, light):
 
     Args:
         height: float32 [cells, cells].
-        light: dict: direction [3] in the camera's axes, ambient, gain, hollow (darkening of hollows), shine.
+        light: dict: direction [3] in the camera's axes, ambient, gain, hollow (darkening of hollows), cast (depth of cast
+            shadows), shine.
     """
-    cell = 2 * EXTENT / (2 * height.shape[0])
+    cell = EXTENT / height.shape[0]
     du = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125 / cell)
     dv = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125 / cell)
     x, y, z = (rotation.T @ light["direction"]).astype(np.float32)
     facing = (z - x * du - y * dv) / np.sqrt(1 + du * du + dv * dv)
     lit = light["ambient"] + (1 - light["ambient"]) * np.maximum(facing, 0)
-    hollow = height - cv2.blur(height, (15, 15), borderType=cv2.BORDER_REPLICATE)
+    hollow = height - cv2.blur(height, (round(15 / cell),) * 2, borderType=cv2.BORDER_REPLICATE)
     lit *= 1 + light["hollow"] * np.clip(hollow, -6, 3)
+    lit *= 1 - light["cast"] * _cast(height, x, y, z, cell)
     bright = np.sqrt(np.maximum(lit, 0.01))  # film's response flattens light
     gloss = np.maximum(facing, 0)
     gloss *= gloss
     gloss *= gloss
     return bright + light["shine"] * gloss * gloss * gloss
+
+
+def _cast(height, x, y, z, cell):
+    """Share of each cell that lies in the shadow of brows, nose or chin, for a lamp in direction (x, y, z)."""
+    over = np.full_like(height, -9)
+    for reach in (4.0, 8.0, 13.0):
+        shift = np.float32([[1, 0, -reach * x / cell], [0, 1, -reach * y / cell]])
+        towards = cv2.warpAffine(height, shift, height.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+        np.maximum(over, towards - np.float32(reach * max(z, 0.2)), out=over)
+    return np.clip((over - height) * np.float32(0.3), 0, 1)
 
 
 def look_up(height, face, scale, side):

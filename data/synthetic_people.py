@@ -47,7 +47,7 @@ def draw_person(rng):
     )
     style = str(rng.choice(HAIR))
     names = "cheek nose socket brow chin jaw".split()
-    spread = (0.05, 0.2, 0.25, 0.35, 0.1, 0.1)
+    spread = (0.06, 0.2, 0.3, 0.35, 0.12, 0.2)
     build = {
         name: float(np.clip(rng.normal(1, s), 1 - 2 * s, 1 + 2 * s)) for name, s in zip(names, spread, strict=True)
     }
@@ -74,7 +74,7 @@ def _hairline(style, rng):
     v = rng.normal(centre, spread)
     tilt = rng.normal(0, 9 if style in ("side", "long") else 2)
     drop = rng.uniform(2, 14) if style != "cap" else rng.uniform(-1, 3)
-    side = rng.uniform(29, 38) if style == "long" else rng.uniform(34, 42)
+    side = rng.uniform(27, 36) if style == "long" else rng.uniform(31, 39)
     return float(v), float(v + drop + tilt), float(v + drop - tilt), float(side)
 
 
@@ -121,6 +121,7 @@ def _light(rng):
     return {
         "direction": direction,
         "ambient": float(rng.uniform(0.08, 0.6)),
-        "hollow": float(rng.uniform(0.02, 0.09)),
+        "cast": float(rng.uniform(0, 0.7)),
+        "hollow": float(rng.uniform(0.02, 0.12)),
         "shine": float(max(0, rng.normal(0.03, 0.08))),
     }

@@ -19,7 +19,7 @@ IDENTITY = 0.6  # share of a shape's variance that belongs to the person; the re
 FOUR_SHIFT = FOUR_MEAN[:2].mean(0) - MEAN[:2].mean(0)  # the four-point rows are framed a little lower
 # Extra scatter of pose and framing by convention: shift x and y px, log scale, roll in radians.
 FRAMING = {0: (1.3, 1.0, 0.03, 0.02), 1: (1.9, 1.0, 0.06, 0.05)}
-TURNED, TURN, NOD = 0.3, 0.30, 0.10  # share of shots turned on purpose; sd of their yaw and pitch in radians
+TURNED, TURN, NOD = 0.35, 0.40, 0.12  # share of shots turned on purpose; sd of their yaw and pitch in radians
 
 
 def _root():
@@ -75,6 +75,7 @@ def sample_face(rng, shape, convention):
     """
     normal = np.sqrt(IDENTITY) * shape + np.sqrt(1 - IDENTITY) * rng.standard_normal(30)
     points = MEAN + (ROOT @ normal).reshape(15, 2)
+    points[6:10, 1] += rng.normal(-0.4, 1.2)  # brows rise and fall more than a normal law lets them
     points = _framed(points, rng, convention)
     yaw, pitch, roll = pose_of(points)
     base = rotation_of(yaw, pitch, roll)

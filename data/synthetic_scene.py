@@ -55,7 +55,7 @@ def _background(scene, shot, rng):
     small = shot.background + slope[0] * (x - 0.5) + slope[1] * (y - 0.5)
     small += (
         abs(rng.normal(0, 30))
-        * texture("clouds", (768, 768), np.random.default_rng(0))[::32, ::32]
+        * texture("clouds", (240, 240), rng)[::10, ::10]
         * rng.choice([-1, 1])
     )
     image = np.clip(cv2.resize(small, (side, side)), 0, 255).astype(np.uint8)
@@ -78,7 +78,7 @@ def _back_hair(scene, person, middle):
     if person.style == "bald":
         return
     tone = person.hair * 0.8
-    wide = 40 * person.build["cheek"] + person.volume
+    wide = 38 * person.build["cheek"] + person.volume
     scene.fill(scene.head(ellipse((middle, 28), (wide, 46 + 0.6 * person.volume)), -28), tone)
     if person.style == "long":
         scene.fill(
@@ -109,7 +109,7 @@ def _body(scene, person, shot, middle, rng):
 
 def _ears(scene, person, shot, middle):
     for sign in (1, -1):
-        u = middle + sign * 41 * person.build["cheek"]
+        u = middle + sign * 38 * person.build["cheek"]
         lit = 0.75 + 0.25 * sign * shot.light["direction"][0]
         ear = ellipse((u, 46), (6, 11.5), 14)
         scene.fill(scene.head(ear, -32), person.skin * 0.85 * lit)
@@ -141,7 +141,7 @@ def _glasses(scene, person, rng):
         if glare:
             _tint(scene, scene.head(eye + rng.normal(0, 3, 2) + (lens - eye) * 0.4, 9), 235, rng.uniform(0.2, 0.8))
         scene.line(np.vstack([points, points[:1]]), tone, thick)
-        arm = [(eye[0] + sign * wide, eye[1] - 2), (48 + sign * 42, eye[1])]
+        arm = [(eye[0] + sign * wide, eye[1] - 2), (48 + sign * 38, eye[1])]
         scene.line(scene.head(arm, np.array([6.0, -30])), tone, thick)
     bridge = [
         (eyes[1, 0] + wide, eyes[1, 1] - 2),

@@ -137,7 +137,7 @@ def _tones(face, person):
 def _creases(face, person, rng, scale):
     """Factor [canvas, canvas] of folds beside the nose and mouth, under the eyes and on the forehead."""
     mask = np.zeros((EXTENT * scale, EXTENT * scale), np.uint8)
-    f, depth = face.flat, 50 + 160 * person.age
+    f, depth = face.flat, 25 + 130 * person.age
     tip = f[P["nose_tip"]]
     width = 1.2 * scale
 
@@ -147,7 +147,7 @@ def _creases(face, person, rng, scale):
     for side, sign in (("left", 1), ("right", -1)):
         corner, eye = f[P[f"mouth_{side}_corner"]], f[P[f"{side}_eye_center"]]
         alar = tip + [sign * 7.2, 0]
-        draw(arc(alar, (alar + corner) / 2 + [sign * 3.5, -1], corner + [sign * 3, 1], 1, 7), 0.8)
+        draw(arc(alar, (alar + corner) / 2 + [sign * 3.5, -1], corner + [sign * 2.5, -2], 1, 7), 0.8)
         draw(arc(alar + [-sign, -1], alar + [sign * 1.3, 2], [alar[0] - sign, face.nose_base - 0.5], 1, 5), 1)
         draw(arc(eye + [-sign * 6, 4], eye + [0, 7.5], eye + [sign * 7, 5], 1, 7), 0.5)
     if person.age > 0.5:
@@ -199,7 +199,7 @@ def _mouth(painter, face, person, shot):
     if gap:
         _opening(painter, inner, under, gap, person, shot)
     else:
-        painter.line(inner, person.skin * 0.4, 0.6)
+        painter.line(inner, person.skin * 0.33, 0.8)
     painter.line(inner[:2], person.skin * 0.45, 0.8)
     painter.line(inner[-2:], person.skin * 0.45, 0.8)
 

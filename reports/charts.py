@@ -8,7 +8,7 @@ from reports.theme import MEMBERS, point_label
 
 BINS = 40  # of the histogram, before the last one that holds everything further
 STEPS = 160  # of the cumulative curves
-ROW = 25  # px of height per point
+ROW = 29  # px of height per point
 BEYOND = 98.5  # percentile of the errors at which the error axes end
 
 
@@ -103,7 +103,10 @@ def _row_chart(source, right):
     band = plot.hbar(
         y="y", left=0, right=right, height=0.96, source=source, line_color=None, color=theme.ACCENT, **fills
     )
-    plot.add_tools(TapTool(renderers=[band], mode="toggle"), HoverTool(renderers=[band], point_policy="follow_mouse"))
+    plot.add_tools(
+        TapTool(renderers=[band], mode="toggle"),
+        HoverTool(visible=False, renderers=[band], point_policy="follow_mouse"),
+    )
     return plot
 
 
@@ -138,8 +141,8 @@ def _coverage_chart(source):
         ("in the 50 % radius", "@half{0} %"),
         ("in the 90 % radius", "@most{0} %"),
     ]
-    plot.xaxis.ticker = FixedTicker(ticks=[0, 25, 50, 75, 90, 100])
-    plot.xaxis.axis_label = "share of errors within the radius, %"
+    plot.xaxis.ticker = FixedTicker(ticks=[0, 50, 90])
+    plot.xaxis.axis_label = "errors within the radius, %"
     return plot
 
 
@@ -171,7 +174,9 @@ def _vector_chart(values, mean, main, limit):
     plot.scatter("x", "y", source=mean, marker="cross", size=22, line_color=theme.INK, line_width=3)
     lasso = LassoSelectTool(renderers=[dots])
     plot.add_tools(
-        lasso, TapTool(renderers=[dots]), HoverTool(renderers=[dots], tooltips=[("error", f"@{main}{{0.00}} px")])
+        lasso,
+        TapTool(renderers=[dots]),
+        HoverTool(visible=False, renderers=[dots], tooltips=[("error", f"@{main}{{0.00}} px")]),
     )
     plot.toolbar.active_drag = lasso
     plot.xaxis.axis_label = "← left of the label   px   right of it →"
@@ -179,16 +184,21 @@ def _vector_chart(values, mean, main, limit):
     return plot
 
 
+def ring_radii(limit):
+    """Radii in px of the circles of equal error: round numbers, then `limit`, which holds everything further out."""
+    step = 10.0 ** np.floor(np.log10(limit / 2))
+    step *= max(nice for nice in (1, 2, 5) if nice * step <= limit / 2)
+    return [*np.arange(step, limit - step / 3, step), limit]
+
+
 def _rings(plot, limit):
-    """Circles of equal error; the outermost holds everything further out."""
     from bokeh.models import Label
 
-    for share in (1 / 3, 2 / 3, 1):
-        radius = limit * share
-        plot.circle(0, 0, radius=radius, fill_color=None, line_color=theme.QUIET if share == 1 else theme.HAIRLINE)
-        text = f"{radius:.3g} px" + (" and more" if share == 1 else "")
-        look = {"text_font": theme.FONT, "text_font_size": "11px", "text_color": theme.MUTED, "text_align": "center"}
-        plot.add_layout(Label(x=0, y=-radius, text=text, y_offset=2, background_fill_color=theme.PAPER, **look))
+    plot.grid.grid_line_color = None
+    for radius in ring_radii(limit):
+        plot.circle(0, 0, radius=radius, fill_color=None, line_color=theme.HAIRLINE, line_width=1.5)
+    look = {"text_font": theme.FONT, "text_font_size": "11px", "text_color": theme.MUTED, "text_align": "center"}
+    plot.add_layout(Label(x=0, y=-limit, text=f"{limit:g} px and more", y_offset=3, **look))
 
 
 def cumulative(errors, limit):
@@ -212,7 +222,7 @@ def _curve(values, members, limit):
     columns |= {member: cumulative(values.data[member], limit) for member in members}
     source = ColumnDataSource(columns, name="curve")
     ends = {"x_range": Range1d(0, limit * (1 + 1 / BINS)), "y_range": Range1d(0, 102)}
-    plot = theme.chart(236, **ends)
+    plot = theme.chart(301, **ends)
     for member in members:
         style = MEMBERS[member]
         plot.line("x", member, source=source, line_color=style.colour, line_width=2.5)
@@ -244,7 +254,9 @@ def _histogram(values, main, limit, x_range):
         left="left", right="right", bottom=0, top="count", source=source, nonselection_fill_alpha=0.5, **look
     )
     box = BoxSelectTool(renderers=[bars], dimensions="width")
-    plot.add_tools(box, TapTool(renderers=[bars]), HoverTool(renderers=[bars], tooltips=[("points", "@count{0,0}")]))
+    plot.add_tools(
+        box, TapTool(renderers=[bars]), HoverTool(visible=False, renderers=[bars], tooltips=[("points", "@count{0,0}")])
+    )
     plot.toolbar.active_drag = box
     plot.xaxis.axis_label = "error, px (last bar: all further out)"
     plot.yaxis.axis_label = "points"
@@ -266,7 +278,7 @@ def radius_chart(predictions):
     plot.scatter(x="half", y="y", fill_color=theme.PAPER, **look)
     plot.scatter(x="most", y="y", fill_color=theme.INK, **look)
     plot.hover.tooltips = [("point", "@name"), ("50 % radius", "@half{0.00} px"), ("90 % radius", "@most{0.00} px")]
-    plot.xaxis.axis_label = "expected error radius, px (median over faces)"
+    plot.xaxis.axis_label = "expected error radius, px"
     return plot
 
 

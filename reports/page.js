@@ -40,6 +40,7 @@
   const px = (value, digits = 2) => (Number.isFinite(value) ? value.toFixed(digits) : "–");
   const whole = (value) => value.toLocaleString("en-US");
   const counted = (value, noun) => `${whole(value)} ${noun}${value === 1 ? "" : "s"}`;
+  const sentence = (text) => text[0].toUpperCase() + text.slice(1);
   const median = (list) => (list.length ? [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)] : NaN);
 
   // ---- the faces -----------------------------------------------------------------------------------------------
@@ -82,6 +83,7 @@
   function drawPoint(art, face, point, layers, mark, stroke, faint) {
     const at = place(found[main], face, point);
     const label = place(truth, face, point);
+    if (layers.has("labelled") && !Number.isFinite(label[0])) return;
     const dot = ([x, y], member, size) =>
       Number.isFinite(x) &&
       art.append(
@@ -213,7 +215,7 @@
     return hasTruth ? `${px(record.score)} px` : `± ${px(record.score)} px`;
   }
 
-  const THUMB = new Set(hasTruth ? ["truth", main] : [main, "radius0"]);
+  const THUMB = new Set(hasTruth ? ["labelled", "truth", main] : [main, "radius0"]);
 
   function drawGallery() {
     const list = inOrder();
@@ -253,7 +255,7 @@
     { key: "count", name: hasTruth ? "Labelled" : "Points", of: (r) => r.count, show: whole },
     { key: "score", name: hasTruth ? "RMSE, px" : "Median 50 % radius, px", of: (r) => r.score },
     ...report.members.slice(0, hasTruth ? -1 : 0).map((member) => (
-      { key: member, name: `${report.labels[member]}, px`, of: (r) => r.scores[member] ?? NaN }
+      { key: member, name: `${sentence(report.labels[member])}, px`, of: (r) => r.scores[member] ?? NaN }
     )),
     { key: "point", name: hasTruth ? "Worst point" : "Least certain point", of: (r) => report.points[r.point] ?? "–", text: true },
     { key: "largest", name: hasTruth ? "Its error, px" : "Its 90 % radius, px", of: (r) => r.largest },

@@ -49,7 +49,7 @@ def _or_dash(value, shown):
 def _interval(interval):
     if not np.isfinite(interval.low):
         return "one face gives no interval"
-    return f"95 % interval {interval.low:.2f}–{interval.high:.2f}"
+    return f"95 % interval {words.span(interval)}"
 
 
 def _gain(figures, member):
@@ -107,8 +107,8 @@ def error_cards(predictions, figures):
 
 RMSE_NOTE = "Worst point on top; the pale band is the 95 % interval. Tap rows to choose points: the whole page follows."
 VECTOR_NOTE = (
-    "Each dot is a labelled point, as far from the centre as its prediction from its label. The cross is their mean. "
-    "Draw a lasso around some to see their faces."
+    "Each dot is one point's error, its label at the centre; the cross is the mean. Draw a lasso around some to see "
+    "their faces."
 )
 CURVE_NOTE = (
     "Above, the share of points with a smaller error. Below, how many points have each error; drag across the bars to "
@@ -151,16 +151,17 @@ def faces(figures):
 
 
 def large_view(figures):
-    """Slots of the large view: "layers", "large_head"."""
+    """Slots of the large view: "layers", "large_groups", "large_head"."""
     truth = figures.values > 0
     layers = [("truth", f"{mark('truth')}label")] if truth else []
     layers += [(member, mark(member) + text(MEMBERS[member].label)) for member in figures.members]
     layers += [("radius0", "50 % radius"), ("radius1", "90 % radius")]
-    columns = [f"{MEMBERS[m].label}, px" for m in figures.members] if truth else []
-    columns += ["50 % radius, px", "90 % radius, px"]
+    columns = [*(figures.members if truth else ()), "50 %", "90 %"]
     boxes = (f'<label><input type="checkbox" data-layer="{key}">{shown}</label>' for key, shown in layers)
     return {
         "layers": "".join(boxes),
+        "large_groups": (f'<th scope="colgroup" colspan="{len(figures.members)}">Error, px</th>' if truth else "")
+        + '<th scope="colgroup" colspan="2">Radius, px</th>',
         "large_head": "".join(f'<th scope="col" class="number">{text(column)}</th>' for column in columns),
     }
 
@@ -172,7 +173,7 @@ def by_point(predictions, figures):
     rows = [_point_row(predictions, figures, j) for j in charts.point_order(figures) if figures.counts[j]]
     return (
         '<h2 id="points-title">Figures by point</h2>'
-        '<p class="note">RMSE per coordinate over all faces, worst point first.</p><div class="card table bar">'
+        '<p class="note">RMSE per coordinate over all faces, worst point first.</p><div class="card table">'
         f'<div class="scroll" tabindex="0" role="region" aria-labelledby="points-title">{table(head, rows)}</div></div>'
     )
 
@@ -184,7 +185,7 @@ def _point_row(predictions, figures, j):
         point_label(predictions.schema.points[j]),
         f"{figures.counts[j]:,}",
         *(_or_dash(score, f"{score:.2f}") for score in scores),
-        _or_dash(main.low, f"{main.low:.2f}–{main.high:.2f}"),
+        _or_dash(main.low, words.span(main)),
         *(words.percent(share) for share in figures.point_coverage[:, j]),
     ]
 

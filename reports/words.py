@@ -15,10 +15,19 @@ def counted(number, noun):
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def span(interval):
+    """`1.36–1.51`; a joiner after the dash keeps it on one line."""
+    return f"{interval.low:.2f}–\u2060{interval.high:.2f}"
+
+
 def px(interval):
-    """`1.43 px (95 % interval 1.36-1.51)`, or `1.43 px` where there is no interval."""
-    text = f"{interval.value:.2f} px"
-    return text + (f" (95 % interval {interval.low:.2f}–{interval.high:.2f})" if np.isfinite(interval.low) else "")
+    """`1.43 px (95 % interval 1.36–1.51)`, or `1.43 px` where there is no interval."""
+    return f"{interval.value:.2f} px" + (f" (95 % interval {span(interval)})" if np.isfinite(interval.low) else "")
+
+
+def sentence(text):
+    """`text` with a capital first letter; the rest as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def percent(share):
@@ -48,7 +57,7 @@ def findings(figures, schema):
         return [("No truth", _NO_TRUTH)]
     found = (_overall(figures), _hardest(figures, schema), _convention_gap(figures, schema))
     found += (_few_faces(figures), _systematic(figures, schema), _radius(figures))
-    return [finding for finding in found if finding]
+    return [(lead, sentence(text)) for lead, text in filter(None, found)]
 
 
 _NO_TRUTH = (
@@ -86,12 +95,13 @@ def _hardest(figures, schema):
 def _convention_gap(figures, schema):
     if len(figures.conventions) < 2:
         return None
-    scores = {kind: own[figures.main].value for kind, (_, _, own) in figures.conventions.items()}
+    scores = {kind: own[figures.main] for kind, (_, _, own) in figures.conventions.items()}
     worst, best = max(scores, key=scores.get), min(scores, key=scores.get)
     names = [schema.conventions[kind].name for kind in (worst, best)]
+    chance = scores[worst].low <= scores[best].high
     text = (
-        f"Faces labelled by the “{names[0]}” convention score {scores[worst]:.2f} px, "
-        f"those by “{names[1]}” {scores[best]:.2f} px."
+        f"Faces labelled by the “{names[0]}” convention score {scores[worst].value:.2f} px, "
+        f"those by “{names[1]}” {scores[best].value:.2f} px{', a difference within chance' if chance else ''}."
     )
     own = [point_label(p) for p in schema.conventions[max(worst, best)].own]
     return "Labelling", text + (f" The two draw {' and '.join(own)} differently." if own else "")
@@ -138,10 +148,11 @@ def _radius(figures):
     half, most = (interval.value for interval in figures.coverage)
     if not np.isfinite(most):
         return None
-    text = f"The 50 % radius holds {percent(half)} of the points and the 90 % radius {percent(most)}"
-    gaps = (half - 0.5, most - 0.9)
-    if max(map(abs, gaps)) <= SLACK:
-        return "Error radius", f"{text}, as promised."
-    if min(gaps) < -SLACK and max(gaps) > SLACK:
-        return "Error radius", f"{text}: the one is too wide, the other too narrow."
-    return "Error radius", f"{text}: the radii are too {'small' if min(gaps) < -SLACK else 'large'}."
+    text = f"the 50 % radius holds {percent(half)} of the points ({_kept(half - 0.5)})"
+    return "Error radius", f"{text}, the 90 % radius {percent(most)} ({_kept(most - 0.9)})."
+
+
+def _kept(gap):
+    if abs(gap) <= SLACK:
+        return "as promised"
+    return "more than promised: it is wider than it need be" if gap > 0 else "less than promised: it is too narrow"

@@ -1,0 +1,164 @@
+"""The one training loop, for base, specialists and searches.
+
+After every epoch all that the training needs to go on is in one file that is replaced whole: weights, optimiser,
+best weights, history. An epoch itself depends on nothing but (seed, epoch) and that state. So a training that was
+killed anywhere reaches the same bytes as one that was not.
+"""
+
+import json
+import math
+import time
+import zlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from base_models.losses import MaskedLoss
+from base_models.network import dropouts
+from base_models.progress import BatchBar, say
+from base_models.schedules import dropout_factor, learning_rate, optimizer
+from base_models.weights import get_weights, set_weights
+from data.errors import RunError, TrainingError
+from data.storage import read_arrays, write_arrays
+
+
+@dataclass
+class State:
+    """What a training knows after some epochs.
+
+    Args:
+        history: one record per epoch: loss, validation RMSE and trimmed RMSE, learning rate, dropout factor, seconds.
+        best: weights of the epoch with the lowest trimmed validation RMSE.
+        best_epoch: counted from 0; -1 before the first.
+    """
+
+    history: list = field(default_factory=list)
+    best: dict = field(default_factory=dict)
+    best_epoch: int = -1
+
+    @property
+    def epoch(self):
+        return len(self.history)
+
+    @property
+    def scores(self):
+        return [record["val_trimmed"] for record in self.history]
+
+    def finished(self, settings):
+        """Whether all epochs are done, or `patience` of them brought nothing better."""
+        waited = self.epoch - 1 - self.best_epoch
+        return self.epoch >= settings.epochs or (0 < settings.patience <= waited)
+
+
+def compile_network(model, settings):
+    """Set loss and optimiser. A compiled network can train several parts in turn without being traced again."""
+    model.compile(
+        optimizer=optimizer(settings), loss=MaskedLoss(settings.loss, settings.huber_delta), jit_compile="auto"
+    )
+    model.optimizer.build(model.trainable_variables)
+    model.pristine_optimizer = [np.asarray(v) for v in model.optimizer.variables]
+
+
+def train_part(part, model, settings, make_batches, validate, name, about, constants=None):
+    """Train a compiled network as one part of a run, from its checkpoint if there is one, and finish the part.
+
+    Args:
+        part: `Part`, held open by the caller.
+        model: compiled network with its initial weights.
+        settings: `TrainSettings`.
+        make_batches: function of the epoch: its batches.
+        validate: function of the network: `validation_scores` on the held-out faces.
+        name: of the part, for progress lines.
+        about: dict of what else the part's summary shall say.
+        constants: dict of arrays to keep with the weights.
+
+    Returns:
+        The summary: `about`, best epoch, epochs, validation RMSE, seconds. The model holds the best weights.
+
+    Raises:
+        TrainingError: the loss or the validation RMSE is no longer finite. The last good state is kept.
+    """
+    state = _restore(part, model)
+    seed = zlib.crc32(json.dumps(part.identity, sort_keys=True).encode())
+    while not state.finished(settings):
+        _run_epoch(model, settings, make_batches, validate, state, seed, name)
+        _save(part, model, state)
+    set_weights(model, state.best, part.folder)
+    summary = {
+        **about,
+        "best_epoch": state.best_epoch + 1,
+        "epochs": state.epoch,
+        "val_rmse": state.history[state.best_epoch]["val_rmse"],
+        "seconds": round(sum(record["seconds"] for record in state.history), 1),
+    }
+    part.finish(state.best | (constants or {}), state.history, summary)
+    return summary
+
+
+def _run_epoch(model, settings, make_batches, validate, state, seed, name):
+    """One epoch: the state after it is a function of the state before it and of (seed, epoch)."""
+    epoch, started = state.epoch, time.perf_counter()
+    rate, factor = learning_rate(settings, epoch, state.scores), dropout_factor(settings, epoch)
+    model.optimizer.learning_rate.assign(rate)
+    for i, layer in enumerate(dropouts(model)):
+        layer.set_epoch((seed & 0xFFFF_FFFF, (epoch << 8) + i), factor)
+    batches = make_batches(epoch)
+    bar = BatchBar(f"{name} {epoch + 1}/{settings.epochs}")
+    loss = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar]).history["loss"][0]
+    scores = validate(model) if math.isfinite(loss) else {"val_rmse": math.nan}
+    if not all(map(math.isfinite, scores.values())):
+        raise TrainingError(
+            f"{name}: epoch {epoch + 1}: expected a finite loss and validation RMSE; received loss {loss:g}, RMSE "
+            f"{scores['val_rmse']:g}; the state after epoch {epoch} is kept; try a lower train.learning_rate"
+        )
+    record = {"loss": loss, **scores, "learning_rate": rate, "dropout": factor}
+    state.history.append({**record, "seconds": round(time.perf_counter() - started, 3)})
+    if scores["val_trimmed"] < min(state.scores[:-1], default=math.inf):
+        state.best, state.best_epoch = get_weights(model), epoch
+    _tell(name, settings.epochs, state)
+
+
+def _tell(name, epochs, state):
+    last, mark = state.history[-1], " *" if state.best_epoch == state.epoch - 1 else ""
+    say(
+        f"{name} {state.epoch}/{epochs}  loss {last['loss']:.3f}  validation {last['val_rmse']:.3f} px, "
+        f"trimmed {last['val_trimmed']:.3f}{mark}  {last['seconds']:.1f} s"
+    )
+
+
+def _save(part, model, state):
+    """Replace the checkpoint."""
+    arrays = {f"model/{name}": array for name, array in get_weights(model).items()}
+    arrays |= {f"best/{name}": array for name, array in state.best.items()}
+    arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
+    meta = json.dumps({"history": state.history, "best_epoch": state.best_epoch}, allow_nan=False)
+    write_arrays(part.checkpoint, arrays | {"state": np.frombuffer(meta.encode(), np.uint8)})
+
+
+def _restore(part, model):
+    """State from the checkpoint, with model and optimiser set; a fresh state and optimiser where there is none."""
+    if not part.checkpoint.exists():
+        for variable, value in zip(model.optimizer.variables, model.pristine_optimizer, strict=True):
+            variable.assign(value)
+        return State()
+    arrays = read_arrays(part.checkpoint)
+    try:
+        meta = json.loads(arrays.pop("state").tobytes())
+        state = State(meta["history"], _under("best/", arrays), meta["best_epoch"])
+        stored = [arrays[f"optimizer/{i}"] for i in range(len(model.optimizer.variables))]
+        shapes = [tuple(v.shape) for v in model.optimizer.variables]
+        if [a.shape for a in stored] != shapes:
+            raise ValueError("another optimiser")
+    except (KeyError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{part.checkpoint}: expected a checkpoint of this network; received other content ({error})"
+        ) from error
+    set_weights(model, _under("model/", arrays), part.checkpoint)
+    for variable, value in zip(model.optimizer.variables, stored, strict=True):
+        variable.assign(value)
+    say(f"{part.folder.name}: goes on after epoch {state.epoch}")
+    return state
+
+
+def _under(prefix, arrays):
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

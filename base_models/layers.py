@@ -1,0 +1,118 @@
+"""Layers of our own. `keras.ops` only, so that they run on every Keras backend."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keypoints")
+class ScheduledDropout(keras.layers.Layer):
+    """Dropout whose rate may change between epochs.
+
+    A stock Dropout's rate is frozen into the traced step, so a schedule over epochs would do nothing. Here rate and
+    seed are non-trainable weights: `set_epoch` writes both, which also makes an epoch a pure function of its number.
+
+    Args:
+        rate: share of the values set to zero in training, in [0, 1); survivors are scaled by 1 / (1 - rate).
+    """
+
+    def __init__(self, rate, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"{self.name}: expected a dropout rate in [0, 1). Received: rate={rate}")
+        self.full_rate = rate
+        self.seed_generator = keras.random.SeedGenerator(0)
+
+    def build(self, input_shape):
+        self.rate = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(self.full_rate),
+            trainable=False,
+            name="rate",
+            dtype="float32",
+            autocast=False,
+        )
+
+    def set_epoch(self, seed, factor):
+        """Use `factor` times the full rate and noise from `seed`, two ints below 2**32."""
+        self.rate.assign(self.full_rate * factor)
+        self.seed_generator.state.assign(ops.convert_to_tensor(seed, self.seed_generator.state.dtype))
+
+    def call(self, inputs, training=False):
+        if not training or self.full_rate == 0:
+            return inputs
+        keep = 1.0 - self.rate
+        kept = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator) < keep
+        return inputs * ops.cast(kept, inputs.dtype) * ops.cast(1.0 / keep, inputs.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.full_rate}
+
+
+@keras.saving.register_keras_serializable("keypoints")
+class Standardize(keras.layers.Layer):
+    """Each image to mean 0 and standard deviation 1, so that light and contrast matter less. Input: 0..255."""
+
+    def call(self, inputs):
+        mean = ops.mean(inputs, axis=(1, 2, 3), keepdims=True)
+        spread = ops.std(inputs, axis=(1, 2, 3), keepdims=True)
+        return (inputs - mean) / (spread + 4.0)  # 4 grey levels: a flat image stays flat instead of exploding
+
+
+@keras.saving.register_keras_serializable("keypoints")
+class Positions(keras.layers.Layer):
+    """Numbers of a head to positions: `anchor + scale * x`, in px.
+
+    Args:
+        slots: how many points come out.
+        scale: px per unit of the input; about the spread of the labels, so that a head's numbers are near 1.
+
+    The anchor is a non-trainable weight [slots, 2], set from the mean of the training labels.
+    """
+
+    def __init__(self, slots, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.slots, self.scale = slots, scale
+
+    def build(self, input_shape):
+        self.anchor = self.add_weight(
+            shape=(self.slots, 2), initializer="zeros", trainable=False, name="anchor", dtype="float32", autocast=False
+        )
+
+    def call(self, inputs):
+        shaped = ops.reshape(ops.cast(inputs, "float32"), (-1, self.slots, 2))
+        return self.anchor + self.scale * shaped
+
+    def get_config(self):
+        return {**super().get_config(), "slots": self.slots, "scale": self.scale}
+
+
+@keras.saving.register_keras_serializable("keypoints")
+class SoftArgmax(keras.layers.Layer):
+    """Heat maps to positions in px: the mean of the pixel positions, weighted by a softmax over the map.
+
+    Integral regression of Sun et al. 2018 (arXiv:1711.08229): sub-pixel, bounded by the map, trained end to end.
+
+    Args:
+        size: (H, W) of the image that the maps cover, px.
+        border: how far, as a share of the image, the grid reaches beyond it on each side, so that a point on the
+            edge, whose weights cannot lie all around it otherwise, can be reached.
+    """
+
+    def __init__(self, size, border=0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.border = tuple(size), border
+
+    def call(self, inputs):
+        h, w = inputs.shape[1:3]
+        maps = ops.reshape(ops.cast(inputs, "float32"), (-1, h * w, inputs.shape[-1]))
+        weights = ops.softmax(maps, axis=1)
+        x, y = self._grid(w, self.size[1]), self._grid(h, self.size[0])
+        grid = ops.stack([ops.tile(x, [h]), ops.repeat(y, w)], axis=-1)
+        return ops.einsum("bps,pc->bsc", weights, grid)
+
+    def _grid(self, cells, pixels):
+        middles = (ops.arange(cells, dtype="float32") + 0.5) / cells  # 0..1 over the image
+        return ((middles - 0.5) * (1 + 2 * self.border) + 0.5) * pixels - 0.5
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "border": self.border}

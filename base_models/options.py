@@ -1,0 +1,69 @@
+"""The options that every command of a run takes. Imports nothing slow, so that --help answers at once."""
+
+import argparse
+import os
+import sys
+import tempfile
+
+from data.errors import UsageError
+
+
+def add_common_options(parser):
+    """--data, --run, --seed, --settings, --set."""
+    add = parser.add_argument
+    add("--data", default="synthetic", help="PATH of a face set, synthetic[:COUNT], or kaggle (default: %(default)s)")
+    add("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="of everything random (default: %(default)s)")
+    add("--settings", metavar="FILE", help="JSON file of settings; fields: docs/settings.md")
+    add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as train.epochs=20")
+
+
+def read_options(a):
+    """Settings and faces that the common options name.
+
+    Returns:
+        (`Settings`, dict of overrides for single points, `Faces`).
+
+    Raises:
+        UsageError, DataError.
+    """
+    from base_models.settings import read_settings
+    from data.sources import read_training
+
+    if a.seed < 0:
+        raise UsageError(f"--seed: expected 0 or more; received {a.seed}")
+    settings, points = read_settings(a.settings, a.set)
+    load_keras()
+    return settings, points, read_training(a.data, a.seed)
+
+
+def load_keras():
+    """Import Keras and its backend without the backend's greetings on stderr; they show where the import fails."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as told:
+        os.dup2(told.fileno(), 2)  # the backend's C++ code writes to the file descriptor, not to sys.stderr
+        try:
+            import keras
+
+            keras.ops.zeros(1)  # looks for devices
+        except BaseException:
+            told.seek(0)
+            os.write(kept, told.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def parser(module, description):
+    """An argument parser with the common options for `python -m module`."""
+    made = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog="Exit status: 0 done, 2 bad option or setting, 3 bad data, 4 run folder in use or damaged, "
+        "5 training diverged, 130 and 143 stopped by Ctrl-C and SIGTERM (the same command goes on).",
+    )
+    add_common_options(made)
+    return made

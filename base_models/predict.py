@@ -1,0 +1,58 @@
+"""Positions that a network finds on many faces, and its score."""
+
+import numpy as np
+
+from reports.figures import rmse
+
+BATCH = 128  # faces at a time; bounds memory
+WORST = 0.02  # share of the largest errors that do not vote on what is best: a few wrong labels would decide it
+
+
+def predict(model, images):
+    """Positions on faces.
+
+    Args:
+        model: a network.
+        images: uint8 [n, H, W, C].
+
+    Returns:
+        float32 [n, slots, 2], px.
+    """
+    out = [np.zeros((0, *model.output_shape[1:]), np.float32)]
+    for start in range(0, len(images), BATCH):
+        batch = np.asarray(images[start : start + BATCH], np.float32)
+        short = BATCH - len(batch)  # the last batch is filled up, so that the step is traced for one size only
+        batch = np.pad(batch, ((0, short), *[(0, 0)] * 3)) if short else batch
+        out.append(np.asarray(model.predict_on_batch(batch))[: BATCH - short])
+    return np.concatenate(out)
+
+
+def mirrored(positions, width):
+    """Positions [..., 2] px as seen in the mirrored image; which slot each belongs to is the caller's to swap."""
+    return np.stack([width - 1 - positions[..., 0], positions[..., 1]], -1)
+
+
+def predict_mirrored(model, images, mirror):
+    """The same answer from the mirrored faces, turned back: a second opinion on every face.
+
+    Args:
+        mirror: int [slots], the slot that a mirror turns each slot into.
+    """
+    return mirrored(predict(model, np.asarray(images)[:, :, ::-1]), images.shape[2])[:, mirror]
+
+
+def score(positions, truth, worst=0.0):
+    """RMSE in px over all coordinates that are labelled: the competition's score. NaN where nothing is.
+
+    Args:
+        positions, truth: float [..., 2] px; NaN in `truth` = not labelled.
+        worst: leave out this share of the points, those with the largest errors.
+    """
+    distance = np.linalg.norm(positions - truth, axis=-1)
+    distance = np.sort(distance[np.isfinite(distance)])
+    return rmse(distance[: max(1, round(len(distance) * (1 - worst)))])
+
+
+def validation_scores(positions, truth):
+    """The two figures of an epoch: RMSE over all labels, and the trimmed one that chooses the best epoch."""
+    return {"val_rmse": score(positions, truth), "val_trimmed": score(positions, truth, WORST)}

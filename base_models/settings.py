@@ -1,0 +1,186 @@
+"""Settings: frozen dataclasses with good defaults. Everything that determines a result is here or in the data.
+
+`--set KEY=VALUE` takes the dotted name of a field, such as `train.epochs=20`; `--settings FILE` a JSON object of
+the same fields, nested or dotted. An unknown key or a value of the wrong type is an error.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from data.augment import AugmentSettings
+from data.errors import UsageError
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """What is held out. Grouped by person and image, stratified by convention, never augmented."""
+
+    share: float = 0.1  # of the rows, to stop early by, to fit the merge on, and to report
+    fold: int = 0  # which of the round(1 / share) folds
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What a network is built from."""
+
+    backbone: str = "alexnet"  # a name in base_models.network.BACKBONES
+    filters: int = 20  # channels of the first layer; the others are multiples of it
+    head: str = "dense"  # a name in base_models.heads.HEADS
+    dense_units: int = 720  # width of each of the dense head's two hidden layers
+    dropout_start: float = 0.0  # rate after the first block
+    dropout_step: float = 0.02  # how much it rises from block to block
+    dropout_ceiling: float = 0.1  # and its highest value
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How a network is trained."""
+
+    epochs: int = 150  # most passes over the training rows
+    patience: int = 50  # epochs without a better trimmed validation RMSE before stopping early; 0 = never
+    batch_size: int = 32  # faces
+    optimizer: str = "adamw"  # adam, adamw, sgd (with momentum), nadam, rmsprop
+    learning_rate: float = 1e-3  # its highest value
+    schedule: str = "one_cycle"  # constant, step, cosine, one_cycle, plateau
+    weight_decay: float = 1e-4  # AdamW only, per step and unit of learning rate
+    momentum: float = 0.9  # SGD only
+    clip_norm: float = 1.0  # of the whole gradient; the loss is in px, so SGD diverges without it. 0 = off
+    loss: str = "huber"  # huber, mse, mae
+    huber_delta: float = 2.0  # px; beyond it an error counts linearly, so wrong labels pull less
+    dropout_ramp: float = 0.0  # share of the epochs over which dropout rises from 0 to its rate; 0 = full at once
+    precision: str = "float32"  # or mixed_bfloat16: faster where the machine has bf16 matrix instructions
+
+
+@dataclass(frozen=True)
+class SpecialistSettings:
+    """A specialist looks at a part of the face, turned upright, around the point that the base predicts."""
+
+    width: float = 0.5  # side of the square it sees, as a share of the aligned face image
+    size: int = 48  # px of its input
+    jitter: float = 2.0  # px of the face image; standard deviation of the centre while training
+    frozen: int = 0  # how many of the first blocks keep the base's weights
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=30, patience=15, learning_rate=1e-3))
+    augment: AugmentSettings = field(default_factory=lambda: AugmentSettings(rotation=10, scale=0.1, shift=0.0))
+
+
+@dataclass(frozen=True)
+class EnsembleSettings:
+    """How base and specialists are merged."""
+
+    flip: bool = True  # average every member's answer with that for the mirrored face
+    reach: float = 4.0  # px; a specialist moves the base's point no farther, so that freak faces stay whole
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run."""
+
+    split: SplitSettings = field(default_factory=SplitSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    specialist: SpecialistSettings = field(default_factory=SpecialistSettings)
+    ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+
+
+def with_overrides(settings, overrides, where="--set"):
+    """A copy of a settings dataclass with dotted fields replaced.
+
+    Args:
+        settings: any of the dataclasses here.
+        overrides: dict of dotted field name to value; text is read as the field's type.
+        where: named in errors.
+
+    Raises:
+        UsageError: unknown field, or a value of another type.
+    """
+    for key, value in overrides.items():
+        settings = _replaced(settings, key.split("."), value, f"{where}: {key}")
+    return settings
+
+
+def _replaced(settings, path, value, where):
+    name, *rest = path
+    names = [f.name for f in dataclasses.fields(settings)]
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"{where}: expected one of {', '.join(names)}; received {name!r}{hint}")
+    old = getattr(settings, name)
+    if rest and not dataclasses.is_dataclass(old):
+        raise UsageError(f"{where}: {name!r} has no fields")
+    new = _replaced(old, rest, value, where) if rest else _converted(old, value, where)
+    return dataclasses.replace(settings, **{name: new})
+
+
+def _converted(old, value, where):
+    kind = type(old)
+    if dataclasses.is_dataclass(old):
+        raise UsageError(f"{where}: expected one of its fields: {', '.join(f.name for f in dataclasses.fields(old))}")
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if kind in (int, float) and isinstance(value, bool):
+            raise ValueError
+        if kind is int and float(value) != int(value):
+            raise ValueError
+        new = kind(value)
+        if kind is float and not abs(new) < float("inf"):
+            raise ValueError
+        if kind is str and not isinstance(value, str):
+            raise ValueError
+        return new
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        words = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
+        raise UsageError(f"{where}: expected {words[kind]}; received {value!r}") from error
+
+
+def flatten(tree, prefix=""):
+    """Dotted keys of a nested dict."""
+    flat = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def read_settings(file=None, assignments=()):
+    """Settings from the defaults, then a JSON file, then `KEY=VALUE` texts.
+
+    Returns:
+        (`Settings`, dict of overrides for single points: {"nose_tip": {"train.epochs": 50}}).
+
+    Raises:
+        UsageError: naming the file or option and the key.
+    """
+    overrides = {}
+    if file is not None:
+        try:
+            tree = json.loads(Path(file).read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(f"--settings {file}: expected a JSON file of settings; received: {error}") from error
+        if not isinstance(tree, dict):
+            raise UsageError(f"--settings {file}: expected a JSON object; received {type(tree).__name__}")
+        overrides = flatten(tree)
+    settings, points = _apply(Settings(), {}, overrides, f"--settings {file}")
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--set: expected KEY=VALUE; received {text!r}")
+        settings, points = _apply(settings, points, {key: value}, "--set")
+    return settings, points
+
+
+def _apply(settings, points, overrides, where):
+    """`points.NAME.KEY` goes to one specialist; every other key to the run."""
+    for key, value in overrides.items():
+        if key.startswith("points."):
+            _, name, *rest = key.split(".")
+            with_overrides(settings.specialist, {".".join(rest): value}, where)
+            points = {**points, name: {**points.get(name, {}), ".".join(rest): value}}
+        else:
+            settings = with_overrides(settings, {key: value}, where)
+    return settings, points

@@ -1,0 +1,20 @@
+"""Train the base network of a run on all points: python -m base_models.train --data PATH --run DIR."""
+
+from base_models.options import parser, read_options
+from data.errors import command
+
+
+def main(argv=None):
+    a = parser("base_models.train", __doc__).parse_args(argv)
+    from base_models.base import train_base
+
+    settings, _, faces = read_options(a)
+    _, summary = train_base(faces, settings, a.run, a.seed).part.history()
+    print(
+        f"base: validation RMSE {summary['val_rmse']:.3f} px after epoch {summary['best_epoch']} of "
+        f"{summary['epochs']}, {summary['rows']} rows, {summary['seconds']:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    command(main)

@@ -1,0 +1,86 @@
+"""Weights as named arrays: exact saving and loading, and transfer by name and shape.
+
+A name is the variable's path inside the network, such as `conv1/kernel`. Nothing is matched by order.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.errors import RunError
+
+SKIPPED = ("seed_generator_state", "rate")  # written anew for every epoch; no part of the result
+
+
+def _variables(model):
+    """dict of name to variable, in the model's order."""
+    named = {v.path.removeprefix(f"{model.name}/"): v for v in model.variables}
+    return {name: v for name, v in named.items() if name.rpartition("/")[2] not in SKIPPED}
+
+
+def get_weights(model):
+    """dict of name to NumPy array."""
+    return {name: np.asarray(v) for name, v in _variables(model).items()}
+
+
+def set_weights(model, arrays, where):
+    """Load weights that must fit exactly; nothing is loaded where anything differs.
+
+    Raises:
+        RunError: naming `where` and the first names or shapes that differ.
+    """
+    variables = _variables(model)
+    missing, extra = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
+    if missing or extra:
+        names = ", ".join(sorted(missing | extra)[:4])
+        raise RunError(f"{where}: expected the weights of this network; missing or unknown: {names}")
+    for name, v in variables.items():
+        if tuple(v.shape) != arrays[name].shape:
+            raise RunError(f"{where}: {name}: expected shape {tuple(v.shape)}; received {arrays[name].shape}")
+        if not np.isfinite(arrays[name]).all():
+            raise RunError(f"{where}: {name}: expected finite weights; received NaN or infinity")
+    for name, v in variables.items():
+        v.assign(arrays[name])
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What a transfer copied.
+
+    Args:
+        copied: names copied.
+        fresh: names of the network that the source has not, or has in another shape: "name (why)".
+        values: how many numbers were copied.
+        total: how many numbers the network has.
+    """
+
+    copied: tuple
+    fresh: tuple
+    values: int
+    total: int
+
+    def __str__(self):
+        return f"{len(self.copied)} arrays copied ({self.values:,} of {self.total:,} numbers), {len(self.fresh)} fresh"
+
+
+def transfer(model, arrays):
+    """Copy every array that the network has under the same name and in the same shape; leave the others fresh.
+
+    Args:
+        model: the network to fill.
+        arrays: dict of name to array, of another network.
+
+    Returns:
+        `Transfer`.
+    """
+    copied, fresh, values = [], [], 0
+    for name, v in _variables(model).items():
+        if name not in arrays:
+            fresh.append(f"{name} (not in the source)")
+        elif arrays[name].shape != tuple(v.shape):
+            fresh.append(f"{name} ({arrays[name].shape} there, {tuple(v.shape)} here)")
+        else:
+            v.assign(arrays[name])
+            copied.append(name)
+            values += arrays[name].size
+    return Transfer(tuple(copied), tuple(fresh), values, sum(int(np.prod(v.shape)) for v in _variables(model).values()))

@@ -1,0 +1,1 @@
+"""Transfer, specialists, ensemble, submission."""

@@ -1,0 +1,89 @@
+"""The main job: base network, specialists, ensemble, report, and the table that sums them up."""
+
+from pathlib import Path
+
+import numpy as np
+
+from base_models.base import split_faces, train_base
+from base_models.progress import say
+from data.errors import DataError
+from reports.figures import measure
+from specialists.ensemble import build_ensemble, summary_lines
+from specialists.points import specialist_settings
+from specialists.specialist import Looked, train_specialist
+
+
+def train_specialists(points, faces, settings, overrides, run, seed):
+    """Train specialists for `points`, the base before them where there is none, and merge what the run has.
+
+    Args:
+        points: names of keypoints.
+        faces: all training `Faces`.
+        settings: `Settings`.
+        overrides: dict of point to dict of dotted setting to value, over `specialists/points.py`.
+        run: folder of the run.
+        seed: int.
+
+    Returns:
+        Lines of text: the summary table and what the merge gave.
+
+    Raises:
+        UsageError, DataError, RunError, TrainingError.
+    """
+    for point in (*points, *overrides):
+        faces.schema.index(point)  # a misspelt name is found before hours of training
+    chosen = {point: specialist_settings(settings, point, overrides.get(point, {})) for point in points}
+    base = train_base(faces, settings, run, seed)
+    split = split_faces(faces, settings.split, seed)
+    train, held = (Looked(side, _shapes(base, side, settings)) for side in (split.train, split.validation))
+    summaries, skipped = {}, []
+    for point in points:
+        try:
+            summaries[point] = train_specialist(point, base, train, held, chosen[point], run)
+        except DataError as error:  # one point without labels shall not cost the others
+            if len(points) == 1:
+                raise
+            skipped.append(f"skipped: {error}")
+    _, predictions, missing = build_ensemble(run, faces, settings, seed)
+    lines = table(summaries, predictions, base.part.history()[1])
+    return [*lines, *skipped, *summary_lines(predictions, missing), f"report: {Path(run) / 'report.html'}"]
+
+
+def _shapes(base, faces, settings):
+    say(f"base: looks at {len(faces)} faces")
+    return np.mean(base.look(faces.images, settings.ensemble.flip), 0)
+
+
+HEADINGS = ("keypoint", "rows", "epochs", "seconds", "base px", "specialist px", "ensemble px", "95 % interval")
+
+
+def table(summaries, predictions, base):
+    """Lines of text: one per specialist and one for all points.
+
+    Args:
+        summaries: dict of point to the summary of its training.
+        predictions: `Predictions` on the validation faces; RMSE in px, with a bootstrap interval over faces.
+        base: summary of the base's training.
+    """
+    figures = measure(predictions)
+    rows = [HEADINGS]
+    for point, summary in summaries.items():
+        k = predictions.schema.index(point)
+        rows.append(_row(point, summary, {member: figures.points[member][k] for member in figures.members}))
+    return _aligned([*rows, _row("all points", base, figures.overall)])
+
+
+def _row(name, summary, scores):
+    shown = [f"{scores[m].value:.3f}" if m in scores else "-" for m in ("base", "specialist", "ensemble")]
+    low, high = scores["ensemble"][1:]
+    return name, summary["rows"], summary["epochs"], f"{summary['seconds']:.0f}", *shown, f"{low:.3f} to {high:.3f}"
+
+
+def _aligned(rows):
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            str(v).ljust(w) if i == 0 else str(v).rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -1,0 +1,214 @@
+"""One specialist: a network for one point that starts from the base's weights and looks closer."""
+
+import dataclasses
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from base_models.base import mean_positions
+from base_models.batches import Batches
+from base_models.fit import compile_network, train_part
+from base_models.network import build_network, freeze, set_anchor
+from base_models.predict import mirrored, predict, validation_scores
+from base_models.settings import SpecialistSettings, flatten, with_overrides
+from base_models.weights import get_weights, set_weights, transfer
+from data.augment import move
+from data.errors import DataError, RunError
+from data.faces import Faces
+from data.keypoints import SCHEMAS
+from data.runs import Part
+from specialists.view import View
+
+REFERENCE = "view/reference"  # kept with the weights: the mean face that faces are aligned to
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Faces with the base's answer on them: what a specialist works from.
+
+    Args:
+        faces: `Faces`.
+        shapes: float32 [n, slots, 2], px.
+    """
+
+    faces: Faces
+    shapes: np.ndarray
+
+    def __getitem__(self, rows):
+        return Looked(self.faces[rows], self.shapes[rows])
+
+
+@dataclass(frozen=True)
+class Specialist:
+    """A trained specialist.
+
+    Args:
+        point: name of its keypoint.
+        view: what it sees.
+        network: arguments of its network, for `_compiled`.
+        weights: dict of name to array. Specialists of one shape share one Keras network and load these in turn.
+        part: where it is kept.
+    """
+
+    point: str
+    view: View
+    network: tuple
+    weights: dict
+    part: Part
+
+    def predict(self, images, shapes):
+        """Positions of the point's slots.
+
+        Args:
+            images: uint8 [n, H, W, C].
+            shapes: float32 [n, slots, 2] px, the base's answer on them.
+
+        Returns:
+            float32 [n, s, 2] px of the image.
+        """
+        model = _compiled(*self.network)
+        set_weights(model, self.weights, self.part.folder)
+        return _locate(model, self.view, images, shapes)
+
+
+def _locate(model, view, images, shapes):
+    seen, matrices = view.look(images, shapes)
+    return view.back(predict(model, seen), matrices)
+
+
+class ViewBatches(Batches):
+    """One epoch of batches of views around one point, under random views and jitter of the centre."""
+
+    def __init__(self, looked, slots, view, settings, seed, epoch):
+        super().__init__(looked.faces, slots, settings.augment, settings.train.batch_size, seed, epoch)
+        self.view, self.size, mirror = view, view.size, looked.faces.schema.slot_mirror
+        itself, partner = labelled_slots(slots, view.slots), labelled_slots(slots, mirror[view.slots])
+        # A row that labels only the partner trains as its mirror image; one that labels only the point, never does.
+        self.draws = dataclasses.replace(self.draws, flipped=np.where(itself & partner, self.draws.flipped, partner))
+        jitter = np.random.default_rng([seed, epoch, 3]).normal(0, settings.jitter, (len(slots), 2))
+        self.matrices = view.training_matrices(looked.shapes, self.draws, mirror, looked.faces.size, jitter)
+
+    def __getitem__(self, index):
+        images, points = super().__getitem__(index)
+        return images, points[:, self.view.slots]
+
+
+def labelled_slots(slots, picked):
+    """bool [n]: rows that label any of the picked slots."""
+    return np.isfinite(slots[:, picked]).all(-1).any(-1)
+
+
+def rows_for(slots, picked, mirror, flip):
+    """Indices of the rows that can train a point: those that label it or, mirrored, its partner."""
+    useful = labelled_slots(slots, picked)
+    if flip > 0:
+        useful = useful | labelled_slots(slots, mirror[picked])
+    return np.flatnonzero(useful)
+
+
+def identity(point, settings, base):
+    """Everything that determines a specialist's weights."""
+    picked = {"specialist": dataclasses.asdict(settings), "point": point, "part": "specialist"}
+    made = base.part.settings()
+    return {
+        **picked,
+        "base": base.part.fingerprint(),
+        **{name: made[name] for name in ("schema", "shape", "data", "seed")},
+    }
+
+
+def train_specialist(point, base, train, validation, settings, run):
+    """Train one specialist, go on with it where it was stopped, or leave it where it is finished.
+
+    Args:
+        point: name of the keypoint.
+        base: trained `Base`.
+        train, validation: `Looked`, the two parts of the run's split.
+        settings: `SpecialistSettings`.
+        run: folder of the run.
+
+    Returns:
+        The summary: rows, epochs, seconds, validation RMSE, what was copied from the base.
+
+    Raises:
+        DataError: too few labels for the point. RunError and TrainingError as in `train_base`.
+    """
+    schema, folder = base.schema, Path(run) / "specialists" / point
+    part = Part(folder, identity(point, settings, base))
+    if part.finished:
+        return part.history()[1]
+    picked = np.flatnonzero(schema.slot_points == schema.index(point))
+    slots = train.faces.slots
+    rows = rows_for(slots, picked, schema.slot_mirror, settings.augment.flip)
+    held = np.flatnonzero(labelled_slots(validation.faces.slots, picked))
+    if len(rows) < 2 or len(held) < 1:
+        raise DataError(
+            f"{point}: expected at least 2 training faces and 1 validation face that label it; "
+            f"received {len(rows)} and {len(held)}"
+        )
+    reference = mean_face(train.shapes, schema.slot_mirror, train.faces.size[1])
+    view = View(picked, reference, settings.width, settings.size)
+    train, validation, slots = train[rows], validation[held], slots[rows]
+    with part.opened():
+        arguments = network_arguments(settings, len(picked), part.identity)
+        model = _compiled(*arguments)
+        copied = _start(model, base, view, train.shapes, slots, train.faces.size)
+        truth = validation.faces.slots[:, picked]
+        return train_part(
+            part,
+            model,
+            settings.train,
+            lambda epoch: ViewBatches(train, slots, view, settings, part.identity["seed"], epoch),
+            lambda model: validation_scores(_locate(model, view, validation.faces.images, validation.shapes), truth),
+            point,
+            {"rows": len(rows), "validation_rows": len(held), "transfer": str(copied), "fresh": list(copied.fresh)},
+            {REFERENCE: reference},
+        )
+
+
+def _start(model, base, view, shapes, slots, size):
+    """Fresh weights, then the base's where name and shape agree, then the mean position in the view."""
+    set_weights(model, model.pristine_weights, "fresh weights")
+    copied = transfer(model, {k: v for k, v in get_weights(base.model).items() if k != "positions/anchor"})
+    seen = move(slots[:, view.slots], view.matrices(shapes, size))
+    set_anchor(model, mean_positions(seen, view.size))
+    return copied
+
+
+def mean_face(shapes, mirror, width):
+    """The mean of shapes [n, slots, 2] and of their mirror images, so that both sides are aligned alike."""
+    mean = np.mean(shapes, 0, dtype=float)
+    return (mean + mirrored(mean[mirror], width)) / 2
+
+
+def network_arguments(settings, slots, made):
+    """Arguments of `_compiled` for a specialist."""
+    shape = (settings.size, settings.size, made["shape"][2])
+    return settings.network, settings.train, slots, shape, settings.frozen, made["seed"]
+
+
+@functools.lru_cache(maxsize=4)  # about 22 MB stay per network built, and tracing it takes seconds: share it
+def _compiled(network, train, slots, shape, frozen, seed):
+    """A compiled network for specialists of one shape, with its fresh weights kept on it."""
+    model = build_network(network, slots, shape, train.precision, seed)
+    freeze(model, frozen)
+    compile_network(model, train)
+    model.pristine_weights = get_weights(model)
+    return model
+
+
+def load_specialist(run, point):
+    """A finished specialist of a run, or None where it was not trained. Raises RunError where it is damaged."""
+    part = Part(Path(run) / "specialists" / point)
+    if not part.finished:
+        return None
+    made, weights = part.settings(), part.weights()
+    if made.get("point") != point:
+        raise RunError(f"{part.folder}: expected the specialist of {point}; received that of {made.get('point')}")
+    schema = SCHEMAS[made["schema"]]
+    picked = np.flatnonzero(schema.slot_points == schema.index(point))
+    settings = with_overrides(SpecialistSettings(), flatten(made["specialist"]), str(part.folder))
+    view = View(picked, weights.pop(REFERENCE), settings.width, settings.size)
+    return Specialist(point, view, network_arguments(settings, len(picked), made), weights, part)

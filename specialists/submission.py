@@ -1,0 +1,82 @@
+"""Write the Kaggle submission: python -m specialists.submission --data DIR --run DIR --out FILE."""
+
+import argparse
+import io
+from pathlib import Path
+
+import numpy as np
+
+from data.errors import DataError, RunError, command
+from data.storage import write_text
+
+HIGHEST = 96.0  # px; the competition's values lie in [0, 96]
+
+
+def submission_text(lookup, points):
+    """The CSV file as text, rows in the order of the lookup table.
+
+    Args:
+        lookup: `Lookup`: row_id, image (index into points), point, axis, each int [m].
+        points: float [n, k, 2] px.
+
+    Returns:
+        str: RowId,Location with LF line ends.
+
+    Raises:
+        DataError: a value that is asked for is missing or not within [0, 96]; nothing is written.
+    """
+    values = points[lookup.image, lookup.point, lookup.axis]
+    bad = ~(np.isfinite(values) & (values >= 0) & (values <= HIGHEST))
+    if bad.any():
+        first = np.flatnonzero(bad)[0]
+        raise DataError(
+            f"RowId {lookup.row_id[first]}: expected a position within 0 to {HIGHEST:g} px; received {values[first]} "
+            f"({bad.sum()} of {len(values)} values are missing or out of range)"
+        )
+    out = io.StringIO()
+    out.write("RowId,Location\n")
+    out.writelines(f"{row},{value:.4f}\n" for row, value in zip(lookup.row_id, values, strict=True))
+    return out.getvalue()
+
+
+def write_submission(data, run, out):
+    """Predict the test faces of a set with a run's ensemble and write the CSV.
+
+    Args:
+        data: PATH of the competition's files, or "kaggle".
+        run: folder of a run with a merged ensemble.
+        out: file to write; replaced only when the new content is complete.
+
+    Returns:
+        int: rows written.
+    """
+    out = Path(out)
+    if out.is_dir() or not out.parent.is_dir():
+        raise RunError(
+            f"{out}: expected a file name in a folder that exists; received {'a folder' if out.is_dir() else 'none'}"
+        )
+    from base_models.options import load_keras
+    from data.sources import read_test
+    from specialists.ensemble import load_ensemble
+
+    faces, lookup = read_test(data)
+    load_keras()
+    ensemble = load_ensemble(run)
+    if tuple(ensemble.base.part.settings()["shape"]) != (*faces.size, faces.images.shape[-1]):
+        raise DataError(f"{data}: expected test faces of the size that {run} was trained on; received {faces.size}")
+    points, _ = ensemble.predict(faces.images, faces.convention)
+    write_text(out, submission_text(lookup, points["ensemble"]))
+    return len(lookup.row_id)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(prog="python -m specialists.submission", description=__doc__)
+    parser.add_argument("--data", required=True, help="PATH of the competition's files, or kaggle")
+    parser.add_argument("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
+    parser.add_argument("--out", required=True, metavar="FILE", help="CSV file to write")
+    a = parser.parse_args(argv)
+    print(f"{a.out}: {write_submission(a.data, a.run, a.out)} rows")
+
+
+if __name__ == "__main__":
+    command(main)
