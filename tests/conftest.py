@@ -1,0 +1,24 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+SHARED = "KEYPOINT_SHARED"
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Folder with the real faces that tests may use: the path in the environment variable KEYPOINT_SHARED."""
+    folder = os.environ.get(SHARED)
+    if not folder or not Path(folder).is_dir():
+        pytest.skip(f"{SHARED} does not name a folder of real faces")
+    return Path(folder)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("KEYPOINT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
