@@ -11,7 +11,7 @@ import numpy as np
 from data.synthetic_points import P
 
 U0, V0, EXTENT = -16.0, -22.0, 128
-DEPTH, HALF_WIDTH = 44.0, 38.0  # of the skull, px
+DEPTH, HALF_WIDTH = 44.0, 40.0  # of the skull, px
 EDGE = 5.0  # height at which the head ends; below is background
 MARCH = ((48, 7), (96, 5))  # (grid, steps): rays start coarse and end fine
 
@@ -52,7 +52,7 @@ def heights(face, build, scale):
     chin = flat[P["mouth_center_bottom_lip"], 1] + 14 * build["chin"]
     u, v = axis(U0, scale), axis(V0, scale)
     jaw = np.clip((v - 55) / (chin - 55), 0, 1.2)
-    width = HALF_WIDTH * build["cheek"] * (1 - (0.26 * jaw + 0.34 * jaw**4) / build["jaw"])
+    width = HALF_WIDTH * build["cheek"] * (1 - (0.28 * jaw + 0.32 * jaw**3) / build["jaw"])
     middle = flat[:, 0].mean()
     r = np.abs((u[None] - np.float32(middle)) / width[:, None].astype(np.float32))
     r = np.minimum(r, 1.6)
@@ -79,18 +79,18 @@ def _relief(face, build, middle, chin):
             (-5.5 * s, u - sign * 2, v, 8, 5, 6),
             (3, u, v + 0.3, 5.5, 3.5, 3.5),
             (3, u + sign * 3, v + 17, 9, 8, 8),
-            (4.5 * n, tip_u + sign * 6, tip_v + 2.5, 2.8, 3.5, 2),
+            (4.5 * n, tip_u + sign * 6.5, tip_v + 1.5, 3, 3.5, 2),
         ]
     ridge = tip_v - nasion[1]
     table += [
         (3 * n, nasion[0], nasion[1] - 1, 3.6, 6, 6),
         (6.5 * n, (nasion[0] + tip_u) / 2, nasion[1] + 0.5 * ridge, 4, 6, 5),
-        (11 * n, tip_u, tip_v - 1, 4.8, 6, (base - tip_v) * 0.5),
+        (11 * n, tip_u, tip_v - 1, 4.8, 6, (base - tip_v) * 0.38),
         (4.5, mouth_u, line, 15, 9, 9),
         (1.5, mouth_u, line - upper / 2, 7, 2, 1.5),
         (2.5, mouth_u, line + gap + lower / 2, 7, 1.6, 2.2),
         (-2, mouth_u, line + gap + lower + 3, 8, 2, 2.2),
-        (4, middle, chin - 6, 8, 5, 5),
+        (5, middle, chin - 7, 9, 5, 5),
     ]
     return table
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-HAIR = ("short", "short", "side", "fringe", "long", "long", "bald", "cap")
+HAIR = ("short",) * 6 + ("side", "side", "fringe", "long", "long", "long", "bald", "bald", "cap")
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,16 @@ def draw_person(rng):
         volume=float(rng.uniform(1, 9)),
         hairline=_hairline(style, rng),
         build=build,
-        iris=float(rng.choice([25, 45, 90], p=[0.5, 0.3, 0.2])),
+        iris=float(rng.choice([35, 55, 95], p=[0.5, 0.3, 0.2])),
         age=float(rng.beta(1.2, 1.6)),
         beard=_beard(style, rng),
-        lips=float(rng.uniform(0.62, 0.97)),
+        lips=float(rng.uniform(0.65, 0.95)),
         glasses=_glasses(rng) if rng.random() < 0.2 else None,
     )
 
 
 def _hairline(style, rng):
-    centre, spread = {"bald": (-20, 3), "cap": (11, 5), "fringe": (19, 5), "long": (4, 5)}.get(style, (5, 6))
+    centre, spread = {"bald": (-20, 3), "cap": (8, 5), "fringe": (17, 5), "long": (0, 6)}.get(style, (0, 6))
     v = rng.normal(centre, spread)
     tilt = rng.normal(0, 9 if style in ("side", "long") else 2)
     drop = rng.uniform(2, 14) if style != "cap" else rng.uniform(-1, 3)
@@ -101,7 +101,7 @@ def _glasses(rng):
 
 def draw_shot(rng):
     """A random shot."""
-    opening = np.full(2, np.clip(rng.normal(5.0, 1.1), 2.2, 7.5)) + rng.normal(0, 0.25, 2)
+    opening = np.full(2, np.clip(rng.normal(4.4, 1.1), 2.0, 7.0)) + rng.normal(0, 0.25, 2)
     if rng.random() < 0.08:
         opening = rng.uniform(0, 1.2, 2)
     return Shot(
@@ -109,8 +109,8 @@ def draw_shot(rng):
         gaze=rng.normal(0, (0.7, 0.4)) * (1 if rng.random() < 0.8 else 2.5),
         teeth=float(np.clip(rng.normal(0.5, 0.5), 0, 1)),
         light=_light(rng),
-        background=float(rng.uniform(10, 245)),
-        clothes=float(rng.uniform(10, 245)),
+        background=float(245 * rng.beta(1.1, 1.7)),
+        clothes=float(245 * rng.beta(0.8, 1.3)),
     )
 
 

@@ -128,7 +128,7 @@ def _mouth(flat, rng):
     height = max(bottom[1] - top[1], 4.5 + rng.random())
     top[0] = bottom[0] = (top[0] + bottom[0]) / 2
     bottom[1] = top[1] + height
-    upper, lower = np.maximum(rng.normal((3.1, 4.3), (0.7, 0.9)), (1.5, 2))
+    upper, lower = np.maximum(rng.normal((3.1, 5.2), (0.7, 1.2)), (1.5, 2.2))
     gap = height - upper - lower
     if gap < 0.8:  # closed: the lips share the height
         upper, lower, gap = height * upper / (upper + lower), height * lower / (upper + lower), 0.0

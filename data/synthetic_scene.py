@@ -92,9 +92,9 @@ def _back_hair(scene, person, middle):
 def _body(scene, person, shot, middle, rng):
     face = scene.face
     foot = face.project([(middle, 88, -30)])[0]
-    narrow, shoulder = rng.uniform(20, 28), rng.uniform(104, 112)
+    narrow, shoulder = rng.uniform(17, 26), rng.uniform(101, 111)
     neck = foot + np.array([(-narrow, -14), (narrow, -14), (narrow + 4, 60), (-narrow - 4, 60)])
-    scene.fill(scene.px(neck), person.skin * rng.uniform(0.35, 0.75))
+    scene.fill(scene.px(neck), person.skin * rng.uniform(0.25, 0.7))
     for sign in (1, -1):
         x, y = foot[0], shoulder - 97 + foot[1]
         cloth = [

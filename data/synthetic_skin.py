@@ -122,11 +122,13 @@ def _tones(face, person):
     age = person.age
     tip_u = f[P["nose_tip"], 0]
     mouth_u, bottom = f[P["mouth_center_bottom_lip"]]
-    table = [(-0.15, tip_u, face.nose_base + 1, 5, 1.5, 2), (-0.12, mouth_u, bottom + 2, 7, 1.5, 2.5)]
+    table = [(-0.18, tip_u, face.nose_base - 1.5, 7.5, 1.8, 2), (-0.12, mouth_u, bottom + 2, 7, 1.5, 2.5)]
+    table += [(-0.14, tip_u + sign * 9.5, face.nose_base - 4, 2.2, 4, 2.5) for sign in (1, -1)]
     for side, sign in (("left", 1), ("right", -1)):
         u, v = f[P[f"{side}_eye_center"]]
         table += [
-            (-0.2 - 0.1 * age, u - sign * 1.5, v - 1, 7, 3.5, 4),
+            (-0.2 - 0.1 * age, u, v - 1.5, 8, 5, 3),
+            (-0.15, u + sign * 5, v - 4, 6, 4, 3),
             (-0.08 - 0.08 * age, u - sign, v + 6, 6, 2, 2),
             (0.06, u + sign * 2, v + 16, 7, 6, 6),
             (-0.12, u - sign * 9, v - 1, 3, 5, 4),
@@ -146,7 +148,7 @@ def _creases(face, person, rng, scale):
 
     for side, sign in (("left", 1), ("right", -1)):
         corner, eye = f[P[f"mouth_{side}_corner"]], f[P[f"{side}_eye_center"]]
-        alar = tip + [sign * 7.2, 0]
+        alar = tip + [sign * 8.5, -1]
         draw(arc(alar, (alar + corner) / 2 + [sign * 3.5, -1], corner + [sign * 2.5, -2], 1, 7), 0.8)
         draw(arc(alar + [-sign, -1], alar + [sign * 1.3, 2], [alar[0] - sign, face.nose_base - 0.5], 1, 5), 1)
         draw(arc(eye + [-sign * 6, 4], eye + [0, 7.5], eye + [sign * 7, 5], 1, 7), 0.5)
@@ -194,12 +196,13 @@ def _mouth(painter, face, person, shot):
     edge[[4, 6], 1] -= 0.5  # the bow on both sides of its dip
     under, rim = arc(right, below, left, 0.8), arc(right, bottom, left, 0.9)
     mask, where = painter.mask([np.vstack([edge, rim[::-1]])], 0.5)
-    painter.lay(mask, where, lip)
-    painter.fill(np.vstack([edge, inner[::-1]]), lip * 0.85)
+    painter.lay(mask, where, 0.5 * (lip + person.skin * 0.97))
+    painter.fill(np.vstack([edge, inner[::-1]]), lip * 0.88)
     if gap:
         _opening(painter, inner, under, gap, person, shot)
     else:
-        painter.line(inner, person.skin * 0.33, 0.8)
+        shut, where = painter.mask([np.vstack([inner - [0, 0.55], inner[::-1] + [0, 0.55]])], 0.3)
+        painter.lay(shut, where, person.skin * 0.25)
     painter.line(inner[:2], person.skin * 0.45, 0.8)
     painter.line(inner[-2:], person.skin * 0.45, 0.8)
 
@@ -218,8 +221,8 @@ def _nose(painter, face, person):
     u, base = face.flat[P["nose_tip"], 0], face.nose_base
     for sign in (1, -1):
         t = np.linspace(0, 2 * np.pi, 9)[:-1]
-        hole = np.array([u + sign * 3.3, base - 0.9]) + np.column_stack([1.9 * np.cos(t), 0.95 * np.sin(t)])
-        hole[:, 1] += sign * 0.25 * (hole[:, 0] - u - sign * 3.3)
+        hole = np.array([u + sign * 4.2, base - 1.9]) + np.column_stack([2.2 * np.cos(t), 0.95 * np.sin(t)])
+        hole[:, 1] += sign * 0.25 * (hole[:, 0] - u - sign * 4.2)
         mask, where = painter.mask([hole], 0.4)
         painter.lay(mask, where, person.skin * 0.28)
 
@@ -237,14 +240,14 @@ def _eye(painter, face, person, shot, side):
     crease = lid[1:-1] - [0, 1.6 + 0.25 * half]
     painter.line(crease, person.skin * 0.62, 0.5)
     painter.line(under[2:], person.skin * 0.6, 0.5)
-    lashes = np.vstack([lid, lid[::-1] - [0, 0.9]])
+    lashes = np.vstack([lid + [0, 0.3], lid[::-1] - [0, 1.0]])
     lash, where = painter.mask([lashes], 0.35)
     painter.lay(lash * 0.9, where, person.skin * 0.22)
 
 
 def _ball(painter, pupil, half, outline, person, where):
     """Grey levels of the eyeball over the part `where` of the canvas."""
-    ball = np.full(painter.image[where].shape, np.clip(0.35 * person.skin + 95, 90, 190), np.uint8)
+    ball = np.full(painter.image[where].shape, np.clip(0.5 * person.skin + 45, 60, 175), np.uint8)
     corner = np.array([where[1].start, where[0].start])
     x, y = (painter.at(pupil) - corner) * (1 << SHIFT)
     for radius, tone in ((3.4, person.iris * 0.6), (3.0, person.iris), (1.4, 10)):
@@ -262,7 +265,7 @@ def _brow(painter, face, person, rng, side):
     name = ("left", "right")[side]
     inner, outer = (face.flat[P[f"{name}_eyebrow_{end}_end"]] for end in ("inner", "outer"))
     middle = inner + (outer - inner) * 0.5 + [0, -2.2]
-    spine = arc(inner, middle, outer, 1, 9)
+    spine = arc(inner, middle, outer, 1, 9) + [0, 0.4]  # annotators keep to the upper half
     t = np.linspace(0, 1, 9)
     half = 0.5 * person.brow_height * np.interp(t, [0, 0.15, 0.6, 1], [0.8, 1.05, 0.9, 0.25])
     up = np.column_stack([np.zeros(9), half])

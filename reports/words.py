@@ -3,7 +3,8 @@
 import numpy as np
 
 from reports.figures import WORST
-from reports.theme import point_label
+from reports.predictions import LEVELS
+from reports.theme import MEMBERS, point_label
 
 NOTABLE_OFFSET = 0.15  # share of a point's squared error; below, an offset is not worth a sentence
 SURE = 4  # standard errors
@@ -67,7 +68,9 @@ _NO_TRUTH = (
 
 
 def _overall(figures):
-    text = f"The {figures.main} is off by {px(figures.overall[figures.main])} RMSE per coordinate."
+    verb = "are" if figures.main == "specialist" else "is"
+    score = px(figures.overall[figures.main])
+    text = f"The {MEMBERS[figures.main].label} {verb} off by {score} RMSE per coordinate."
     gain = figures.gain.get("base")
     if not gain:
         return "Overall", text
@@ -120,39 +123,39 @@ def _few_faces(figures):
 
 
 def _systematic(figures, schema):
-    """The offset that explains most of its point's error, if it is sure and worth telling."""
+    """The largest offset among those that explain much of their point's error and are no accident."""
     notable = [o for o in figures.offsets if o.share >= NOTABLE_OFFSET and o.sigmas >= SURE]
     if not notable:
         return None
     top = max(notable, key=lambda o: o.dx**2 + o.dy**2)
     where = f" in “{schema.conventions[top.convention].name}” faces" if len(figures.conventions) > 1 else ""
-    text = (
-        f"{point_label(schema.points[top.point])}{where} lies {direction(top.dx, top.dy)} of its label on average; "
-        f"this offset alone is {percent(top.share)} of that point's squared error"
-    )
     more = len(notable) - 1
-    rest = (
-        f", and {counted(more, 'more point')} {'has' if more == 1 else 'have'} an offset worth a look." if more else "."
+    also = f" {counted(more, 'more point')} {'has' if more == 1 else 'have'} an offset worth a look." if more else ""
+    return "Systematic offset", (
+        f"{point_label(schema.points[top.point])}{where} is found {direction(top.dx, top.dy)} on average; "
+        f"that alone is {percent(top.share)} of its squared error there.{also}"
     )
-    return "Systematic offset", text + rest
 
 
 def direction(dx, dy):
-    """`0.8 px below and 0.3 px to the right`: a vector in words; parts under a third of the larger are left out."""
+    """`0.80 px too low and 0.30 px too far right`; a part under a third of the other is left out."""
     size = max(abs(dx), abs(dy))
-    parts = [(dy, "below" if dy > 0 else "above"), (dx, "to the right" if dx > 0 else "to the left")]
+    parts = [(dy, "too low" if dy > 0 else "too high"), (dx, "too far right" if dx > 0 else "too far left")]
     return " and ".join(f"{abs(part):.2f} px {word}" for part, word in parts if abs(part) >= size / 3)
 
 
 def _radius(figures):
-    half, most = (interval.value for interval in figures.coverage)
-    if not np.isfinite(most):
+    half, most = figures.coverage
+    if not np.isfinite(most.value):
         return None
-    text = f"the 50 % radius holds {percent(half)} of the points ({_kept(half - 0.5)})"
-    return "Error radius", f"{text}, the 90 % radius {percent(most)} ({_kept(most - 0.9)})."
+    text = f"the 50 % radius holds {percent(half.value)} of the points{_kept(half, LEVELS[0])}"
+    return "Error radius", f"{text}, the 90 % radius {percent(most.value)}{_kept(most, LEVELS[1])}."
 
 
-def _kept(gap):
-    if abs(gap) <= SLACK:
-        return "as promised"
-    return "more than promised: it is wider than it need be" if gap > 0 else "less than promised: it is too narrow"
+def _kept(share, promised):
+    """A verdict on a radius, where there are enough faces for one."""
+    if not np.isfinite(share.low):
+        return ""
+    if abs(share.value - promised) <= SLACK or share.low <= promised <= share.high:
+        return " (as promised)"
+    return " (wider than it need be)" if share.value > promised else " (too narrow)"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from base_models.options import parser, read_options
-from data.errors import RunError, command
+from data.errors import DataError, RunError, command
 from data.runs import Part
 
 
@@ -86,6 +86,14 @@ class Ensemble:
     merge: object
     radius: object
     flip: bool
+
+    def check(self, faces):
+        """Raises DataError where faces are not of the schema and size that the base was trained on."""
+        made = self.base.part.settings()
+        expected, received = (made["schema"], made["shape"]), (faces.schema.name, [*faces.size, faces.images.shape[-1]])
+        if received != expected:
+            trained = f"the {expected[0]} faces of {expected[1]} px that {self.base.part.folder} was trained on"
+            raise DataError(f"{faces.source}: expected {trained}; received {received[0]}, {received[1]} px")
 
     def predict(self, images, convention):
         """Points on faces.

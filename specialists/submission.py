@@ -62,8 +62,7 @@ def write_submission(data, run, out):
     faces, lookup = read_test(data)
     load_keras()
     ensemble = load_ensemble(run)
-    if tuple(ensemble.base.part.settings()["shape"]) != (*faces.size, faces.images.shape[-1]):
-        raise DataError(f"{data}: expected test faces of the size that {run} was trained on; received {faces.size}")
+    ensemble.check(faces)
     points, _ = ensemble.predict(faces.images, faces.convention)
     write_text(out, submission_text(lookup, points["ensemble"]))
     return len(lookup.row_id)

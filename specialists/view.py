@@ -54,7 +54,7 @@ class View:
         return compose(crop, upright)
 
     def training_matrices(self, shapes, draws, mirror, image_size, jitter):
-        """The same under random views: mirrored first, then aligned, then turned and zoomed about the square's centre."""
+        """The same under random views: mirrored, then aligned, then turned and zoomed about the square's centre."""
         n = len(shapes)
         flip = similarity(np.zeros(n), np.ones(n), np.zeros((n, 2)), draws.flipped, image_size)
         seen = move(np.asarray(shapes, float), flip)
