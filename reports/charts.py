@@ -27,7 +27,8 @@ def value_columns(predictions, members, limit):
 
     Returns:
         dict of arrays: face, point; x, y: error vector in px, drawn in to length `limit` where longer; one column of
-        errors in px per member; within: 2 inside the 50 % radius, 1 inside the 90 % radius, 0 outside.
+        errors in px per member; within: 2 inside the 50 % radius, 1 inside the 90 % radius, 0 outside, -1 where
+        there is no radius.
     """
     main = members[-1]
     errors = predictions.errors(main)
@@ -35,7 +36,8 @@ def value_columns(predictions, members, limit):
     vector = (predictions.points[main] - predictions.truth)[face, point]
     length = errors[face, point]
     shown = vector * np.minimum(1, limit / np.maximum(length, 1e-9))[:, None]
-    within = (length <= predictions.radius[:, face, point]).sum(axis=0)
+    radius = predictions.radius[:, face, point]
+    within = np.where(np.isfinite(radius).all(axis=0), (length <= radius).sum(axis=0), -1)
     columns = {"x": shown[:, 0], "y": shown[:, 1]}
     columns |= {member: predictions.errors(member)[face, point] for member in members}
     columns = {name: column.astype(np.float32) for name, column in columns.items()}
@@ -44,16 +46,16 @@ def value_columns(predictions, members, limit):
 
 
 def point_order(figures):
-    """Indices of the points from the largest RMSE of the main member to the smallest; without values last."""
+    """Indices of the points that have values, from the largest RMSE of the main member to the smallest."""
     scores = np.array([interval.value for interval in figures.points[figures.main]])
-    return np.argsort(-np.where(np.isfinite(scores), scores, -1), kind="stable")
+    return np.argsort(-scores, kind="stable")[: np.isfinite(scores).sum()]
 
 
 def error_charts(predictions, figures):
     """The linked charts of a page with truth.
 
     Returns:
-        dict of slot name to Bokeh figure: "rmse", "vectors", "curve", "histogram", "coverage".
+        dict of slot name to Bokeh figure: "rmse", "vectors", "curve", "histogram", and, with radii, "coverage".
     """
     from bokeh.models import ColumnDataSource
 
@@ -67,8 +69,7 @@ def error_charts(predictions, figures):
         "vectors": _vector_chart(values, _mean_vector(predictions, figures.main), figures.main, limit),
         "curve": curve,
         "histogram": _histogram(values, figures.main, limit, curve.x_range),
-        "coverage": _coverage_chart(points),
-    }
+    } | ({"coverage": _coverage_chart(points)} if np.isfinite(figures.point_coverage).any() else {})
 
 
 def _point_columns(figures, schema, order):
@@ -92,7 +93,10 @@ def _row_chart(source, right):
 
     places = [int(y) for y in source.data["y"]]
     plot = theme.chart(
-        ROW * len(places) + 56, x_range=Range1d(0, right), y_range=Range1d(-0.6, len(places) - 0.4), tools=""
+        ROW * max(len(places), 4) + 56,
+        x_range=Range1d(-0.02 * right, right),
+        y_range=Range1d(-0.6, len(places) - 0.4),
+        tools="",
     )
     plot.yaxis.ticker = FixedTicker(ticks=sorted(places))
     plot.yaxis.major_label_overrides = dict(zip(places, source.data["name"], strict=True))
@@ -101,7 +105,7 @@ def _row_chart(source, right):
     plot.ygrid.grid_line_color = None
     fills = {"fill_alpha": 0, "nonselection_fill_alpha": 0, "selection_fill_alpha": 0.12}
     band = plot.hbar(
-        y="y", left=0, right=right, height=0.96, source=source, line_color=None, color=theme.ACCENT, **fills
+        y="y", left=-0.02 * right, right=right, height=0.96, source=source, line_color=None, color=theme.ACCENT, **fills
     )
     plot.add_tools(
         TapTool(renderers=[band], mode="toggle"),
@@ -258,7 +262,7 @@ def _histogram(values, main, limit, x_range):
         box, TapTool(renderers=[bars]), HoverTool(visible=False, renderers=[bars], tooltips=[("points", "@count{0,0}")])
     )
     plot.toolbar.active_drag = box
-    plot.xaxis.axis_label = "error, px (last bar: all further out)"
+    plot.xaxis.axis_label = "error, px"
     plot.yaxis.axis_label = "points"
     return plot
 

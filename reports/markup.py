@@ -78,12 +78,12 @@ def legend(names):
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
-def tiles(entries):
-    """Large figures side by side; `entries` are (label, value, note), the first one the page's own."""
+def tiles(entries, main):
+    """Large figures side by side; `entries` are (label, value, note), the first one that of the member `main`."""
     cells = (
-        f'<div class="card tile{" main" if first == 0 else ""}"><dt>{text(label)}</dt>'
+        f'<div class="card tile{"" if place else f" main {main}"}"><dt>{text(label)}</dt>'
         f"<dd><strong>{text(value)}</strong><span>{text(note)}</span></dd></div>"
-        for first, (label, value, note) in enumerate(entries)
+        for place, (label, value, note) in enumerate(entries)
     )
     return f'<dl class="tiles">{"".join(cells)}</dl>'
 

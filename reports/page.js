@@ -331,8 +331,10 @@
     points.data = data;
   }
 
-  const within = (rows, level) =>
-    rows.length ? (100 * rows.filter((i) => column.within[i] >= level).length) / rows.length : NaN;
+  function within(rows, level) {
+    const known = rows.filter((i) => column.within[i] >= 0);
+    return known.length ? (100 * known.filter((i) => column.within[i] >= level).length) / known.length : NaN;
+  }
 
   function drawVectors() {
     source("view").filter.indices = passing("lasso");

@@ -12,7 +12,7 @@ def opening(predictions, figures, title):
     """What was tested, the large figures, and where the model fails in words."""
     synthetic = '<p class="badge">SYNTHETIC drawn faces, not photos</p>' if words.is_synthetic(predictions.info) else ""
     lede = f'<p class="lede">{text(words.tested(predictions, figures))}.</p>'
-    numbers = tiles(large_figures(predictions, figures)) if figures.values else ""
+    numbers = tiles(large_figures(predictions, figures), figures.main) if figures.values else ""
     found = words.findings(figures, predictions.schema)
     lines = "".join(f"<dt>{text(lead)}</dt><dd>{text(line)}</dd>" for lead, line in found)
     return (
@@ -100,7 +100,7 @@ def error_cards(predictions, figures):
         chart_card("rmse", "Error by point", RMSE_NOTE, _rmse_words(predictions, figures)),
         chart_card("vectors", "Which way the points miss", VECTOR_NOTE, "Error vectors of all points."),
         chart_card("curve", "How large the errors are", CURVE_NOTE, "Share of points within each error.", histogram),
-        chart_card("coverage", "Whether the error radius holds", COVERAGE_NOTE, _coverage_words(figures)),
+        _coverage_card(figures),
     )
     return f'<h2>Where the error is</h2>{legend(figures.members)}<div class="charts">{"".join(cards)}</div>'
 
@@ -111,8 +111,8 @@ VECTOR_NOTE = (
     "their faces."
 )
 CURVE_NOTE = (
-    "Above, the share of points with a smaller error. Below, how many points have each error; drag across the bars to "
-    "choose a range."
+    "Above, the share of points with a smaller error. Below, how many points have each error, the last bar all beyond "
+    "the axis; drag across the bars to choose a range."
 )
 COVERAGE_NOTE = (
     "○ within the 50 % radius, ● within the 90 % radius. Each belongs on its dashed line; left of it, the radius is "
@@ -121,22 +121,27 @@ COVERAGE_NOTE = (
 
 
 def _rmse_words(predictions, figures):
-    order = [j for j in charts.point_order(figures) if figures.counts[j]]
     names = predictions.schema.points
-    scores = (f"{point_label(names[j])} {figures.points[figures.main][j].value:.2f} px" for j in order)
+    scores = (
+        f"{point_label(names[j])} {figures.points[figures.main][j].value:.2f} px" for j in charts.point_order(figures)
+    )
     return "RMSE of each point, worst first: " + ", ".join(scores)
 
 
-def _coverage_words(figures):
+def _coverage_card(figures):
+    title = "Whether the error radius holds"
+    if not np.isfinite(figures.point_coverage).any():
+        return f'<div class="card"><h3>{title}</h3><p class="note">These predictions carry no error radius.</p></div>'
     half, most = (words.percent(interval.value) for interval in figures.coverage)
-    return f"Share of errors within the radius, by point. Over all points: {half} and {most}; promised: 50 % and 90 %."
+    shown = f"Share of errors within the radius, by point. Over all points: {half} and {most}; promised: 50 % and 90 %."
+    return chart_card("coverage", title, COVERAGE_NOTE, shown)
 
 
 def radius_card():
     """The chart of a page without truth."""
     note = "○ 50 % radius, ● 90 % radius, median over faces. Tap rows to choose points."
     card = chart_card("radii", "Expected error by point", note, "Median of the expected error radius by point.")
-    return f'<h2>What the ensemble expects of itself</h2><div class="charts">{card}</div>'
+    return f'<h2>What the ensemble expects of itself</h2><div class="charts single">{card}</div>'
 
 
 def faces(figures):
@@ -170,7 +175,7 @@ def by_point(predictions, figures):
     """The charts' figures as a table, for reading, copying and screen readers."""
     head = ["Point", "Labelled", *(f"{MEMBERS[member].label.capitalize()}, px" for member in figures.members)]
     head += ["95 % interval, px", "In 50 % radius", "In 90 % radius"]
-    rows = [_point_row(predictions, figures, j) for j in charts.point_order(figures) if figures.counts[j]]
+    rows = [_point_row(predictions, figures, j) for j in charts.point_order(figures)]
     return (
         '<h2 id="points-title">Figures by point</h2>'
         '<p class="note">RMSE per coordinate over all faces, worst point first.</p><div class="card table">'

@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 
-def predictions(n=N, truth=True, specialists=True, ids=None, points=range(K)):
+def predictions(n=N, truth=True, specialists=True, ids=None, points=range(K), radii=(2, 5)):
     """Faces whose error grows with their number: face i is off by 0.1 + i / 10 px times a point's own factor."""
     rng = np.random.default_rng([4, n])
     labels = rng.uniform(24, 72, (n, K, 2)).astype(np.float32)
@@ -47,7 +47,7 @@ def predictions(n=N, truth=True, specialists=True, ids=None, points=range(K)):
         convention=convention,
         truth=np.where(known[..., None], labels, np.nan).astype(np.float32),
         points={name: value.astype(np.float32) for name, value in found.items()},
-        radius=np.broadcast_to(np.float32([2, 5])[:, None, None], (2, n, K)).copy(),
+        radius=np.broadcast_to(np.float32(radii)[:, None, None], (2, n, K)).copy(),
         schema=KAGGLE15,
         info={"source": "synthetic", "faces": "validation"},
     )
@@ -332,6 +332,7 @@ CASES = {
     "one point": {"points": [NOSE]},
     "no specialists": {"specialists": False},
     "one face": {"n": 1},
+    "no radii": {"radii": (np.nan, np.nan)},
     "hostile ids": {
         "n": 6,
         "ids": np.array(["</script><img src=x onerror=alert(1)>", "{{7*7}}", "$$", "\u2028", "<b>", "'"]),

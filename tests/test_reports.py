@@ -174,6 +174,13 @@ def test_far_error_vectors_are_drawn_in_along_their_direction():
     assert columns["within"].tolist() == [0]
 
 
+@pytest.mark.parametrize(("error", "within"), [(1.0, 2), (2.0, 1), (4.0, 0), (None, -1)])
+def test_values_say_which_radius_they_keep_to(error, within):
+    predictions = one_value(0, error or 1.0)
+    predictions.radius[:] = np.float32([1.5, 3])[:, None, None] if error else np.nan
+    assert charts.value_columns(predictions, ("ensemble",), 5.0)["within"].tolist() == [within]
+
+
 def test_values_hold_every_labelled_point_in_float32():
     predictions = made(9)
     columns = charts.value_columns(predictions, ("base", "ensemble"), 5.0)
@@ -188,10 +195,10 @@ def test_values_hold_every_labelled_point_in_float32():
 @pytest.mark.parametrize(
     ("dx", "dy", "expected"),
     [
-        (0, 1, "1.00 px below"),
-        (0.1, -2, "2.00 px above"),
-        (-3, 0, "3.00 px to the left"),
-        (1, 2, "2.00 px below and 1.00 px to the right"),
+        (0, 1, "1.00 px too low"),
+        (0.1, -2, "2.00 px too high"),
+        (-3, 0, "3.00 px too far left"),
+        (1, 2, "2.00 px too low and 1.00 px too far right"),
     ],
 )
 def test_direction_in_words(dx, dy, expected):
@@ -208,7 +215,7 @@ def test_findings_name_the_hardest_point_and_what_makes_it_hard():
     found = said(predictions)
     assert found["Hardest point"].startswith("Nose tip is the hardest point at")
     assert "Nose tip" in found["Systematic offset"]
-    assert "px below of its label" in found["Systematic offset"]
+    assert "px too low on average" in found["Systematic offset"]
 
 
 def test_findings_name_the_few_faces_that_make_the_error():
@@ -307,6 +314,7 @@ def no_truth(n):
         (one_value(3, 4), "Only left eye outer corner is both labelled and predicted here."),
         (one_value(3, 4), "one face gives no interval"),
         (one_value(0, 0, 3), "0.00 px"),
+        (made(radius=np.full((2, 12, K), np.nan, np.float32)), "These predictions carry no error radius."),
         (made(0), "This predictions file holds no faces."),
     ],
 )
