@@ -10,7 +10,7 @@ from base_models.batches import Batches, part_seed
 from base_models.fit import compile_network, train_part
 from base_models.network import build_network, set_anchor
 from base_models.predict import predict, predict_mirrored, validation_scores
-from base_models.settings import NetworkSettings
+from base_models.settings import NetworkSettings, with_overrides
 from base_models.weights import set_weights
 from data.errors import DataError, RunError
 from data.faces import Faces
@@ -117,7 +117,7 @@ def load_base(run):
     if not part.finished:
         raise RunError(f"{part.folder}: expected a trained base; received none: run python -m base_models.train first")
     made = part.settings()
-    network = NetworkSettings(**made["network"])
+    network = with_overrides(NetworkSettings(), made["network"], str(part.folder))
     model = _network(made, network, made["train"]["precision"], 0)
     set_weights(model, part.weights(), part.folder)
     return Base(model, SCHEMAS[made["schema"]], part)

@@ -8,11 +8,11 @@ killed anywhere reaches the same bytes as one that was not.
 import json
 import math
 import time
-import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from base_models.batches import part_seed
 from base_models.losses import MaskedLoss
 from base_models.network import dropouts
 from base_models.progress import BatchBar, say
@@ -79,7 +79,7 @@ def train_part(part, model, settings, make_batches, validate, name, about, const
         TrainingError: the loss or the validation RMSE is no longer finite. The last good state is kept.
     """
     state = _restore(part, model)
-    seed = zlib.crc32(json.dumps(part.identity, sort_keys=True).encode())
+    seed = part_seed(json.dumps(part.identity, sort_keys=True), "dropout")
     while not state.finished(settings):
         _run_epoch(model, settings, make_batches, validate, state, seed, name)
         _save(part, model, state)
@@ -100,8 +100,7 @@ def _run_epoch(model, settings, make_batches, validate, state, seed, name):
     epoch, started = state.epoch, time.perf_counter()
     rate, factor = learning_rate(settings, epoch, state.scores), dropout_factor(settings, epoch)
     model.optimizer.learning_rate.assign(rate)
-    for i, layer in enumerate(dropouts(model)):
-        layer.set_epoch((seed & 0xFFFF_FFFF, (epoch << 8) + i), factor)
+    set_dropouts(model, seed, epoch, factor)
     batches = make_batches(epoch)
     bar = BatchBar(f"{name} {epoch + 1}/{settings.epochs}")
     loss = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar]).history["loss"][0]
@@ -109,13 +108,23 @@ def _run_epoch(model, settings, make_batches, validate, state, seed, name):
     if not all(map(math.isfinite, scores.values())):
         raise TrainingError(
             f"{name}: epoch {epoch + 1}: expected a finite loss and validation RMSE; received loss {loss:g}, RMSE "
-            f"{scores['val_rmse']:g}; the state after epoch {epoch} is kept; try a lower train.learning_rate"
+            f"{scores['val_rmse']:g}; the state after epoch {epoch} is kept; try a lower learning_rate"
         )
     record = {"loss": loss, **scores, "learning_rate": rate, "dropout": factor}
     state.history.append({**record, "seconds": round(time.perf_counter() - started, 3)})
     if scores["val_trimmed"] < min(state.scores[:-1], default=math.inf):
         state.best, state.best_epoch = get_weights(model), epoch
     _tell(name, settings.epochs, state)
+
+
+def set_dropouts(model, seed, epoch, factor):
+    """Give every dropout layer `factor` of its rate and noise of its own in this epoch.
+
+    A layer counts the second seed word up with every batch, so only the first may tell layers and epochs apart:
+    else one layer's noise of a batch would be another's of the next.
+    """
+    for i, layer in enumerate(dropouts(model)):
+        layer.set_epoch((part_seed(seed, f"{epoch}/{i}"), 0), factor)
 
 
 def _tell(name, epochs, state):

@@ -3,6 +3,7 @@
 from keras import layers
 
 from base_models.layers import Positions, ScheduledDropout, SoftArgmax
+from data.errors import UsageError
 
 SCALE = 10.0  # px per unit of a coordinate head's output; about the spread of labels about their mean
 
@@ -43,6 +44,8 @@ def heatmap(blocks, slots, size, units, rate):
 
     The merging is that of feature pyramids (Lin et al. 2017, arXiv:1612.03144), with `units` channels.
     """
+    if any(side % 2 ** len(blocks) for side in size):
+        raise UsageError(f"network.head: heatmap takes images of a multiple of {2 ** len(blocks)} px; received {size}")
     x = None
     for i, block in reversed(list(enumerate(blocks, 1))):
         if i == 1 and len(blocks) > 2:  # half the image's resolution: costs most and adds little

@@ -1,11 +1,10 @@
 """The options that every command of a run takes. Imports nothing slow, so that --help answers at once."""
 
-import argparse
 import os
 import sys
 import tempfile
 
-from data.errors import UsageError
+from data.errors import Parser, UsageError
 
 
 def add_common_options(parser):
@@ -14,7 +13,7 @@ def add_common_options(parser):
     add("--data", default="synthetic", help="PATH of a face set, synthetic[:COUNT], or kaggle (default: %(default)s)")
     add("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="of everything random (default: %(default)s)")
-    add("--settings", metavar="FILE", help="JSON file of settings; fields: docs/settings.md")
+    add("--settings", metavar="FILE", help="JSON file of settings; fields: base_models/settings.py")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as train.epochs=20")
 
 
@@ -30,8 +29,8 @@ def read_options(a):
     from base_models.settings import read_settings
     from data.sources import read_training
 
-    if a.seed < 0:
-        raise UsageError(f"--seed: expected 0 or more; received {a.seed}")
+    if not 0 <= a.seed < 2**32:
+        raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
     settings, points = read_settings(a.settings, a.set)
     load_keras()
     return settings, points, read_training(a.data, a.seed)
@@ -48,7 +47,7 @@ def load_keras():
             import keras
 
             keras.ops.zeros(1)  # looks for devices
-        except BaseException:
+        except Exception:  # Ctrl-C needs none of it
             told.seek(0)
             os.write(kept, told.read())
             raise
@@ -59,7 +58,7 @@ def load_keras():
 
 def parser(module, description):
     """An argument parser with the common options for `python -m module`."""
-    made = argparse.ArgumentParser(
+    made = Parser(
         prog=f"python -m {module}",
         description=description,
         epilog="Exit status: 0 done, 2 bad option or setting, 3 bad data, 4 run folder in use or damaged, "

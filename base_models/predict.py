@@ -45,11 +45,13 @@ def score(positions, truth, worst=0.0):
     """RMSE in px over all coordinates that are labelled: the competition's score. NaN where nothing is.
 
     Args:
-        positions, truth: float [..., 2] px; NaN in `truth` = not labelled.
+        positions, truth: float [..., 2] px; NaN in `truth` = not labelled. NaN in `positions` makes the score NaN.
         worst: leave out this share of the points, those with the largest errors.
     """
-    distance = np.linalg.norm(positions - truth, axis=-1)
-    distance = np.sort(distance[np.isfinite(distance)])
+    labelled = np.isfinite(truth).all(-1)
+    distance = np.sort(np.linalg.norm(positions[labelled].astype(float) - truth[labelled], axis=-1))
+    if not np.isfinite(distance).all():  # a network that has diverged, even if on few faces
+        return np.nan
     return rmse(distance[: max(1, round(len(distance) * (1 - worst)))])
 
 

@@ -6,6 +6,7 @@ the same fields, nested or dotted. An unknown key or a value of the wrong type i
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -87,6 +88,38 @@ class Settings:
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
 
 
+# What a text may be: the names of the registries, which this file cannot import without Keras; a test compares them.
+CHOICES = {
+    "backbone": ("alexnet", "resnet"),
+    "head": ("dense", "pooled", "heatmap"),
+    "optimizer": ("adam", "adamw", "sgd", "nadam", "rmsprop"),
+    "schedule": ("constant", "step", "cosine", "one_cycle", "plateau"),
+    "loss": ("huber", "mse", "mae"),
+    "precision": ("float32", "mixed_bfloat16"),
+}
+
+# Lowest and highest value of each number. The highest ones only keep slips of the finger from filling the memory.
+LIMITS = {
+    SplitSettings: {"share": (0.01, 0.5), "fold": (0, 99)},
+    NetworkSettings: {
+        **{"filters": (1, 1024), "dense_units": (1, 16384)},
+        **dict.fromkeys(("dropout_start", "dropout_step", "dropout_ceiling"), (0, 0.95)),
+    },
+    TrainSettings: {
+        **{"epochs": (1, 100_000), "patience": (0, 100_000), "batch_size": (1, 65536), "learning_rate": (1e-9, 1e3)},
+        **{"weight_decay": (0, 1e3), "momentum": (0, 0.9999), "clip_norm": (0, 1e9), "huber_delta": (1e-3, 1e6)},
+        **{"dropout_ramp": (0, 1)},
+    },
+    # Below 16 px nothing is left after four halvings.
+    SpecialistSettings: {"width": (0.05, 4), "size": (16, 1024), "jitter": (0, 1e3), "frozen": (0, 4)},
+    AugmentSettings: {
+        **{"flip": (0, 1), "rotation": (0, 180), "scale": (0, 0.9), "shift": (0, 1)},
+        **{"brightness": (0, 1), "contrast": (0, 1), "blur": (0, 100), "noise": (0, 255)},
+    },
+    EnsembleSettings: {"reach": (0, 1e6)},
+}
+
+
 def with_overrides(settings, overrides, where="--set"):
     """A copy of a settings dataclass with dotted fields replaced.
 
@@ -96,7 +129,7 @@ def with_overrides(settings, overrides, where="--set"):
         where: named in errors.
 
     Raises:
-        UsageError: unknown field, or a value of another type.
+        UsageError: unknown field, or a value of another type or out of range.
     """
     for key, value in overrides.items():
         settings = _replaced(settings, key.split("."), value, f"{where}: {key}")
@@ -113,7 +146,7 @@ def _replaced(settings, path, value, where):
     old = getattr(settings, name)
     if rest and not dataclasses.is_dataclass(old):
         raise UsageError(f"{where}: {name!r} has no fields")
-    new = _replaced(old, rest, value, where) if rest else _converted(old, value, where)
+    new = _replaced(old, rest, value, where) if rest else _allowed(settings, name, _converted(old, value, where), where)
     return dataclasses.replace(settings, **{name: new})
 
 
@@ -129,14 +162,28 @@ def _converted(old, value, where):
         if kind is int and float(value) != int(value):
             raise ValueError
         new = kind(value)
-        if kind is float and not abs(new) < float("inf"):
+        if kind in (int, float) and not 0 <= new < float("inf"):  # no setting means anything below 0
             raise ValueError
         if kind is str and not isinstance(value, str):
             raise ValueError
         return new
     except (ValueError, TypeError, KeyError, OverflowError) as error:
-        words = {bool: "true or false", int: "a whole number", float: "a finite number", str: "text"}
+        words = {
+            bool: "true or false",
+            int: "a whole number of 0 or more",
+            float: "a finite number of 0 or more",
+            str: "text",
+        }
         raise UsageError(f"{where}: expected {words[kind]}; received {value!r}") from error
+
+
+def _allowed(settings, name, value, where):
+    if isinstance(value, str) and name in CHOICES and value not in CHOICES[name]:
+        raise UsageError(f"{where}: expected one of {', '.join(CHOICES[name])}; received {value!r}")
+    low, high = LIMITS[type(settings)].get(name, (-math.inf, math.inf))
+    if not isinstance(value, str) and not low <= value <= high:
+        raise UsageError(f"{where}: expected {low:g} to {high:g}; received {value!r}")
+    return value
 
 
 def flatten(tree, prefix=""):
@@ -179,7 +226,7 @@ def _apply(settings, points, overrides, where):
     for key, value in overrides.items():
         if key.startswith("points."):
             _, name, *rest = key.split(".")
-            with_overrides(settings.specialist, {".".join(rest): value}, where)
+            with_overrides(settings.specialist, {".".join(rest): value}, f"{where}: points.{name}")
             points = {**points, name: {**points.get(name, {}), ".".join(rest): value}}
         else:
             settings = with_overrides(settings, {key: value}, where)

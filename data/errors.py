@@ -1,8 +1,11 @@
 """The project's own errors. Each has a documented exit status; `command` turns it into one line on stderr."""
 
+import argparse
 import os
 import signal
 import sys
+
+STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
 
 
 class ProjectError(Exception):
@@ -35,6 +38,17 @@ class TrainingError(ProjectError):
     exit_status = 5
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line like every other error."""
+
+    def error(self, message):
+        raise UsageError(f"{message}; see --help")
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: stop as after Ctrl-C, with an exit status of its own."""
+
+
 def one_line(text, limit=600):
     """`text` with control characters and line breaks made visible, so that an error is always one line."""
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
@@ -46,13 +60,15 @@ def command(main):
 
     Ctrl-C ends with 130 and SIGTERM with 143; every part of a run that was finished stays finished.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main()
     except ProjectError as error:
         status = _say(one_line(error), error.exit_status)
-    except KeyboardInterrupt:
-        status = _say("stopped; the same command goes on where this one was", 130)
+    except KeyboardInterrupt as stop:
+        status = _say(
+            "stopped; the same command goes on where this one was", 143 if isinstance(stop, Terminated) else 130
+        )
     except BrokenPipeError:  # the reader of our output went away, as in `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
@@ -64,6 +80,10 @@ def command(main):
     sys.exit(status or 0)
 
 
+def _terminate(*_):
+    raise Terminated
+
+
 def _say(text, status):
-    print(f"error: {text}" if status != 130 else text, file=sys.stderr, flush=True)
+    print(text if status in STOPPED else f"error: {text}", file=sys.stderr, flush=True)
     return status

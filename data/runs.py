@@ -55,10 +55,9 @@ class Part:
         with locked(self.folder):
             if replace:
                 (self.folder / "manifest.json").unlink(missing_ok=True)
-            else:
-                self._check_identity()
-            if replace or not (self.folder / "settings.json").exists():
-                write_json(self.folder / "settings.json", self.identity)
+            if replace or not (self.checkpoint.exists() or (self.folder / "manifest.json").exists()):
+                write_json(self.folder / "settings.json", self.identity)  # nothing was trained with others
+            self._check_identity()
             yield self
 
     def finish(self, arrays, history, summary):

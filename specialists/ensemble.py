@@ -14,7 +14,8 @@ from data.runs import Part
 
 @dataclass(frozen=True)
 class Answers:
-    """What the members of an ensemble say about n faces, per output slot.
+    """What the members of an ensemble say about n faces, per output slot. Positions end at the image's edges, and
+    so does every merge of them.
 
     Args:
         base: float32 [n, slots, 2] px.
@@ -51,6 +52,7 @@ def ask(base, specialists, images, flip):
             partner = base.schema.slot_mirror[specialist.view.slots]
             opinions[1][:, partner] = _mirrored_opinion(base, specialist, images, shapes)
     answer = np.where(np.isfinite(opinions[0]) & np.isfinite(opinions[1]), opinions.mean(0), _first(opinions))
+    shapes, answer = (np.clip(a, 0, np.array(images.shape[2:0:-1], np.float32)) for a in (shapes, answer))
     own = np.linalg.norm(plain - turned, axis=-1)
     other = np.nan_to_num(np.linalg.norm(answer - shapes, axis=-1))
     whole = np.broadcast_to(own.mean(1, keepdims=True), own.shape)
@@ -106,17 +108,17 @@ class Ensemble:
             dict of "base", "specialist" and "ensemble" to float32 [n, k, 2] px, and radius float32 [2, n, k] px.
         """
         answers = ask(self.base, self.specialists, images, self.flip)
-        return self.decide(answers, convention, images.shape[1:3])
+        return self.decide(answers, convention)
 
-    def decide(self, answers, convention, size):
-        """The same from `Answers`. Positions end at the image's edges."""
-        pick, highest = self.base.schema.from_slots, np.array(size[::-1], np.float32)
+    def decide(self, answers, convention):
+        """The same from `Answers`."""
+        pick = self.base.schema.from_slots
         slots = {
             "base": answers.base,
             "specialist": answers.specialist,
             "ensemble": self.merge(answers.base, answers.specialist),
         }
-        points = {name: np.clip(pick(s, convention), 0, highest).astype(np.float32) for name, s in slots.items()}
+        points = {name: pick(s, convention).astype(np.float32) for name, s in slots.items()}
         radii = self.radius(answers.disagreement)
         return points, np.stack([pick(r, convention) for r in radii])
 
@@ -162,10 +164,12 @@ def build_ensemble(run, faces, settings, seed):
     from specialists.merge import coverage, fit_merge, fit_radius
     from specialists.specialist import load_specialist
 
+    if not Part(Path(run) / "base").finished:
+        raise RunError(f"{run}: expected a run with a trained base; received none: run python -m specialists.train")
     base = train_base(faces, settings, run, seed)  # finished: loads it, after comparing data and settings
     found = {point: load_specialist(run, point) for point in faces.schema.points}
     missing = [point for point, specialist in found.items() if specialist is None]
-    specialists = {point: specialist for point, specialist in found.items() if specialist}
+    specialists = {point: _of(base, specialist) for point, specialist in found.items() if specialist}
     held = split_faces(faces, settings.split, seed).validation
     answers = ask(base, specialists, held.images, settings.ensemble.flip)
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)
@@ -178,10 +182,20 @@ def build_ensemble(run, faces, settings, seed):
     return ensemble, predictions, missing
 
 
+def _of(base, specialist):
+    """The specialist. Raises RunError where it comes from another base: it may have trained on what is held out now."""
+    if specialist.part.settings()["base"] != base.part.fingerprint():
+        folder = specialist.part.folder
+        raise RunError(
+            f"{folder}: was trained from another base than {base.part.folder}; delete {folder}, train it again"
+        )
+    return specialist
+
+
 def _predictions(ensemble, answers, held, info):
     from reports.predictions import Predictions
 
-    points, radius = ensemble.decide(answers, held.convention, held.size)
+    points, radius = ensemble.decide(answers, held.convention)
     info = {**info, "source": held.source, "faces": "validation"}
     info["coverage"] = [c if np.isfinite(c) else None for c in info["coverage"]]
     kept = (np.asarray(held.images), np.asarray(held.ids), np.asarray(held.convention), np.asarray(held.points))
@@ -216,8 +230,13 @@ def summary_lines(predictions, missing):
     cover = predictions.info["coverage"]
     if None not in cover:
         lines.append(f"radius: {cover[0]:.1%} of errors inside the 50 % radius, {cover[1]:.1%} inside the 90 % radius")
-    if missing:
-        lines.append(f"no specialist for {', '.join(missing)}: the base's answer stands there")
+    silent = np.isnan(predictions.points["specialist"]).all((0, 2))
+    alone = [point for point in missing if silent[predictions.schema.index(point)]]
+    partners = [point for point in missing if point not in alone]
+    if partners:
+        lines.append(f"no specialist for {', '.join(partners)}: the mirror partner's answers on the mirrored face")
+    if alone:
+        lines.append(f"no specialist for {', '.join(alone)}: the base's answer stands there")
     return lines
 
 

@@ -1,12 +1,11 @@
 """Try a run on other labelled faces: python -m specialists.evaluate --data PATH --run DIR --out FOLDER."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from base_models.options import load_keras
-from data.errors import UsageError, command
+from data.errors import Parser, UsageError, command
 
 
 def evaluate(faces, run, out):
@@ -52,7 +51,7 @@ def _mean_labels(faces):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m specialists.evaluate", description=__doc__)
+    parser = Parser(prog="python -m specialists.evaluate", description=__doc__)
     parser.add_argument("--data", required=True, help="PATH of a face set, synthetic[:COUNT], or kaggle")
     parser.add_argument("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for predictions.npz and report.html")

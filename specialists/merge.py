@@ -129,12 +129,12 @@ def coverage(errors, features, groups, folds=5):
     """Shares of errors inside the radii, each face judged by radii fitted without it and its group.
 
     Returns:
-        float [levels]; NaN where there are fewer groups than folds.
+        float [levels]; NaN where there are fewer groups than folds, or no errors.
     """
     names, member = np.unique(groups, return_inverse=True)
-    if len(names) < folds:
-        return np.full(len(LEVELS), np.nan)
     inside, known = [], np.isfinite(errors)
+    if len(names) < folds or not known.any():
+        return np.full(len(LEVELS), np.nan)
     for fold in range(folds):
         held = member % folds == fold
         radius = fit_radius(errors[~held], features[~held])(features[held])

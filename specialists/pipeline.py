@@ -35,7 +35,7 @@ def train_specialists(points, faces, settings, overrides, run, seed):
     chosen = {point: specialist_settings(settings, point, overrides.get(point, {})) for point in points}
     base = train_base(faces, settings, run, seed)
     split = split_faces(faces, settings.split, seed)
-    train, held = (Looked(side, _shapes(base, side, settings)) for side in (split.train, split.validation))
+    train, held = (Looked(side, _shapes(base, side)) for side in (split.train, split.validation))
     summaries, skipped = {}, []
     for point in points:
         try:
@@ -49,9 +49,10 @@ def train_specialists(points, faces, settings, overrides, run, seed):
     return [*lines, *skipped, *summary_lines(predictions, missing), f"report: {Path(run) / 'report.html'}"]
 
 
-def _shapes(base, faces, settings):
+def _shapes(base, faces):
+    """The base's answer. With flips whatever the ensemble does: a specialist's weights depend on it."""
     say(f"base: looks at {len(faces)} faces")
-    return np.mean(base.look(faces.images, settings.ensemble.flip), 0)
+    return np.mean(base.look(faces.images, flip=True), 0)
 
 
 HEADINGS = ("keypoint", "rows", "epochs", "seconds", "base px", "specialist px", "ensemble px", "95 % interval")

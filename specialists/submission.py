@@ -1,12 +1,11 @@
 """Write the Kaggle submission: python -m specialists.submission --data DIR --run DIR --out FILE."""
 
-import argparse
 import io
 from pathlib import Path
 
 import numpy as np
 
-from data.errors import DataError, RunError, command
+from data.errors import DataError, Parser, RunError, command
 from data.storage import write_text
 
 HIGHEST = 96.0  # px; the competition's values lie in [0, 96]
@@ -69,7 +68,7 @@ def write_submission(data, run, out):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m specialists.submission", description=__doc__)
+    parser = Parser(prog="python -m specialists.submission", description=__doc__)
     parser.add_argument("--data", required=True, help="PATH of the competition's files, or kaggle")
     parser.add_argument("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="FILE", help="CSV file to write")
