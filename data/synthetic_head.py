@@ -19,13 +19,17 @@ MARCH = ((48, 7), (96, 5))  # (grid, steps): rays start coarse and end fine
 @lru_cache(maxsize=8)
 def axis(start, scale):
     """u or v [cells] of the height map's cells: two canvas pixels each."""
-    cells = np.arange(EXTENT * scale // 2)
-    return (start + (2 * cells + 0.5) / scale).astype(np.float32)
+    return (start + (2 * np.arange(EXTENT * scale // 2) + 0.5) / scale).astype(np.float32)
 
 
 def canvas(points, scale):
     """Canvas pixel positions of points [n, 2] given as u and v."""
     return (np.asarray(points, np.float64) - (U0, V0)) * scale
+
+
+def cells(points, scale):
+    """Height-map positions, in cells, of points [n, 2] given as u and v."""
+    return (canvas(points, scale) + 0.5) / 2 - 0.5
 
 
 def bumps(table, scale):
@@ -97,7 +101,7 @@ def _relief(face, build, middle, chin):
 
 def sample(grid, points, scale):
     """Values of a height map at points [n, 2] given as u and v."""
-    at = ((canvas(points, scale) + 0.5) / 2 - 0.5).astype(np.float32)
+    at = cells(points, scale).astype(np.float32)
     return cv2.remap(grid, at[None], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
 
 
@@ -106,8 +110,8 @@ def shade(height, rotation, light):
 
     Args:
         height: float32 [cells, cells].
-        light: dict: direction [3] in the camera's axes, ambient, gain, hollow (darkening of hollows), cast (depth of cast
-            shadows), shine.
+        light: dict: direction [3] in the camera's axes, ambient, hollow (how much hollows darken), cast (how deep
+            shadows are), shine.
     """
     cell = EXTENT / height.shape[0]
     du = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125 / cell)

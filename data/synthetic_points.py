@@ -75,7 +75,7 @@ def sample_face(rng, shape, convention):
     """
     normal = np.sqrt(IDENTITY) * shape + np.sqrt(1 - IDENTITY) * rng.standard_normal(30)
     points = MEAN + (ROOT @ normal).reshape(15, 2)
-    points[6:10, 1] += rng.normal(-0.4, 1.2)  # brows rise and fall more than a normal law lets them
+    points[6:10, 1] += rng.normal(-0.6, 1.5)  # brows rise and fall more than a normal law lets them
     points = _framed(points, rng, convention)
     yaw, pitch, roll = pose_of(points)
     base = rotation_of(yaw, pitch, roll)
@@ -125,7 +125,9 @@ def _flatten(points, rotation):
 def _mouth(flat, rng):
     """Upper lip, gap and lower lip in px; moves the lower lip where the sample has the lips cross."""
     top, bottom = flat[P["mouth_center_top_lip"]], flat[P["mouth_center_bottom_lip"]]
-    height = max(bottom[1] - top[1], 4.5 + rng.random())
+    corners = (flat[P["mouth_left_corner"], 1] + flat[P["mouth_right_corner"], 1]) / 2
+    top[1] += 0.4 * (corners - 3.2 - top[1])  # the labels' upper lips stray more than lips do
+    height = max(9.7 + 0.85 * (bottom[1] - top[1] - 9.7), 4.5 + rng.random())
     top[0] = bottom[0] = (top[0] + bottom[0]) / 2
     bottom[1] = top[1] + height
     upper, lower = np.maximum(rng.normal((3.1, 5.2), (0.7, 1.2)), (1.5, 2.2))

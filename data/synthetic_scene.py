@@ -4,17 +4,8 @@
 import cv2
 import numpy as np
 
+from data.synthetic_paint import ellipse, polygon, stroke, texture
 from data.synthetic_points import P
-from data.synthetic_skin import polygon, stroke, texture
-
-
-def ellipse(centre, radii, n=16, power=2.0):
-    """Points [n, 2] of a super-ellipse; powers over 2 are boxier."""
-    t = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    c, s = np.cos(t), np.sin(t)
-    return (
-        centre + np.column_stack([np.sign(c) * np.abs(c) ** (2 / power), np.sign(s) * np.abs(s) ** (2 / power)]) * radii
-    )
 
 
 class Scene:
@@ -49,29 +40,29 @@ def draw_behind(scene, person, shot, rng):
 
 
 def _background(scene, shot, rng):
-    side = scene.side
-    y, x = np.mgrid[0:1:24j, 0:1:24j].astype(np.float32)
-    slope = rng.normal(0, 45, 2)
-    small = shot.background + slope[0] * (x - 0.5) + slope[1] * (y - 0.5)
-    small += (
-        abs(rng.normal(0, 30))
-        * texture("clouds", (240, 240), rng)[::10, ::10]
-        * rng.choice([-1, 1])
-    )
-    image = np.clip(cv2.resize(small, (side, side)), 0, 255).astype(np.uint8)
+    """A wall with a slope of light, patches, beams, and often out of focus; at half the scene's resolution."""
+    image = _wall(shot, scene.side // 2, rng)
+    zoom = scene.zoom / 2
     for _ in range(rng.poisson(3)):
         centre, size = rng.uniform(-10, 106, 2), rng.gamma(2, 9, 2) + 2
-        shape = ellipse(centre, size, 10, rng.choice([1.5, 2, 8])) + rng.normal(0, 1, (10, 2))
-        polygon(image, scene.px(shape), float(rng.uniform(0, 255)))
+        shape = ellipse(centre, size, 10, float(rng.choice([1.5, 2, 8]))) + rng.normal(0, 1, (10, 2))
+        polygon(image, shape * zoom, float(255 * rng.beta(1, 1.4)))
     for _ in range(rng.poisson(1)):
         ends = rng.uniform(-10, 106, (2, 2))
         if rng.random() < 0.6:
             ends[1, rng.integers(2)] = ends[0, rng.integers(2)]
-        stroke(image, scene.px(ends), float(rng.uniform(0, 255)), rng.uniform(0.5, 5) * scene.zoom)
+        stroke(image, ends * zoom, float(rng.uniform(0, 255)), rng.uniform(0.5, 5) * zoom)
     if rng.random() < 0.6:
-        blur = rng.uniform(0.5, 4) * scene.zoom
-        image = cv2.GaussianBlur(image, (0, 0), blur)
-    return image
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 4) * zoom)
+    return cv2.resize(image, (scene.side, scene.side))
+
+
+def _wall(shot, side, rng):
+    y, x = np.mgrid[-0.5:0.5:24j, -0.5:0.5:24j].astype(np.float32)
+    slope = rng.normal(0, 45, 2)
+    rough = rng.normal(0, 30) * texture("clouds", (240, 240), rng)[::10, ::10]
+    wall = shot.background + slope[0] * x + slope[1] * y + rough
+    return np.clip(cv2.resize(wall, (side, side)), 0, 255).astype(np.uint8)
 
 
 def _back_hair(scene, person, middle):

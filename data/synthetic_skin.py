@@ -1,96 +1,12 @@
 """Paints the flat face: skin, brows, eyes, nose, mouth, beard and front hair, as grey levels under full light."""
 # ruff: noqa: RUF005  (sums of vectors, not of lists)
 
-from functools import lru_cache
-
 import cv2
 import numpy as np
 
-from data.synthetic_head import EXTENT, U0, V0, bumps, canvas
+from data.synthetic_head import EXTENT, U0, V0, bumps, cells
+from data.synthetic_paint import SHIFT, Painter, arc, ellipse, stroke, texture
 from data.synthetic_points import P
-
-SHIFT = 5  # bits of sub-pixel position in OpenCV's drawing calls
-
-
-@lru_cache(maxsize=1)
-def noise_bank():
-    """float32 [3, 768, 768] textures of mean 0 and sd 1: clouds, grain, strands (vertical). The same in every run."""
-    rng = np.random.default_rng(20)
-    n = 768
-    layers = [cv2.resize(rng.standard_normal((n // k, n // k), np.float32), (n, n)) * k**0.7 for k in (48, 16, 6, 3)]
-    grain = cv2.GaussianBlur(rng.standard_normal((n, n), np.float32), (0, 0), 0.8)
-    strands = cv2.GaussianBlur(rng.standard_normal((n, n), np.float32), (0, 0), 0.9, sigmaY=9)
-    strands = strands + 0.6 * cv2.GaussianBlur(rng.standard_normal((n, n), np.float32), (0, 0), 3, sigmaY=20) * 3
-    return np.stack([(layer - layer.mean()) / layer.std() for layer in (sum(layers), grain, strands)])
-
-
-def texture(kind, shape, rng):
-    """A random cut [h, w] of one of the textures, by name; larger than the bank: repeated."""
-    bank = noise_bank()[("clouds", "grain", "strands").index(kind)]
-    y, x = rng.integers(0, 500, 2)
-    rows, columns = (np.arange(shape[0]) + y) % len(bank), (np.arange(shape[1]) + x) % len(bank)
-    if y + shape[0] <= len(bank) and x + shape[1] <= len(bank):
-        return bank[y : y + shape[0], x : x + shape[1]]
-    return bank[rows[:, None], columns]
-
-
-def polygon(image, points, tone):
-    """Fill a polygon given in image pixels, with sub-pixel corners and smooth edges."""
-    cv2.fillPoly(image, [_fixed(points)], tone, cv2.LINE_AA, SHIFT)
-
-
-def stroke(image, points, tone, width):
-    """Draw an open line of a width in whole pixels."""
-    cv2.polylines(image, [_fixed(points)], False, tone, max(1, round(width)), cv2.LINE_AA, SHIFT)
-
-
-def _fixed(points):
-    return np.round(np.asarray(points) * (1 << SHIFT)).astype(np.int32)
-
-
-def arc(a, middle, b, power=1.0, n=11):
-    """Points [n, 2] of a bow from a to b through `middle`; a power under 1 makes it boxier."""
-    a, middle, b = np.asarray(a, float), np.asarray(middle, float), np.asarray(b, float)
-    t = np.linspace(0, 1, n)[:, None]
-    return a + (b - a) * t + (middle - (a + b) / 2) * np.sin(np.pi * t).clip(0) ** power
-
-
-class Painter:
-    """A canvas in grey levels and the calls that put features on it at u and v."""
-
-    def __init__(self, base, scale):
-        self.image, self.scale = base, scale
-
-    def at(self, points):
-        return canvas(points, self.scale)
-
-    def fill(self, points, tone):
-        polygon(self.image, self.at(points), float(tone))
-
-    def line(self, points, tone, width):
-        stroke(self.image, self.at(points), float(tone), width * self.scale)
-
-    def box(self, points, margin):
-        """Slices of the canvas around points, and their corner in canvas pixels."""
-        p = self.at(points)
-        low = np.maximum(np.floor(p.min(0) - margin * self.scale), 0).astype(int)
-        high = np.maximum(np.ceil(p.max(0) + margin * self.scale), low + 1).astype(int) + 1
-        return (slice(low[1], high[1]), slice(low[0], high[0])), low
-
-    def mask(self, outlines, blur, margin=None):
-        """Soft mask in [0, 1] of polygons, and where it lies on the canvas. None where it lies outside."""
-        where, low = self.box(np.vstack(outlines), 2.5 * blur + 1 if margin is None else margin)
-        mask = np.zeros(self.image[where].shape, np.uint8)
-        for outline in outlines:
-            polygon(mask, self.at(outline) - low, 255)
-        if blur:
-            mask = cv2.GaussianBlur(mask, (0, 0), blur * self.scale)
-        return mask.astype(np.float32) * np.float32(1 / 255), where
-
-    def lay(self, mask, where, tone):
-        """Blend a tone, or an image of tones, over the canvas."""
-        under = self.image[where].astype(np.float32)
-        self.image[where] = np.clip(under + (tone - under) * mask, 0, 255)
 
 
 def paint(face, person, shot, rng, scale):
@@ -107,16 +23,16 @@ def paint(face, person, shot, rng, scale):
 
 
 def _skin(face, person, rng, scale):
-    tones = bumps(_tones(face, person), scale)
-    clouds = texture("clouds", tones.shape, rng)
-    side = EXTENT * scale
-    skin = cv2.resize(person.skin * (1 + tones + 0.03 * clouds), (side, side))
+    """Bare skin with its tones, folds and pores, uint8 [canvas, canvas]."""
+    tones = 1 + bumps(_tones(face, person, rng), scale)
+    tones += 0.03 * texture("clouds", tones.shape, rng)
+    tones *= _creases(face, person, rng, scale)
+    skin = cv2.resize(person.skin * tones, (EXTENT * scale,) * 2)
     skin += texture("grain", skin.shape, rng) * (2 + 3 * person.age)
-    creases = _creases(face, person, rng, scale)
-    return np.clip(skin * creases, 0, 255).astype(np.uint8)
+    return np.clip(skin, 0, 255).astype(np.uint8)
 
 
-def _tones(face, person):
+def _tones(face, person, rng):
     """Bumps of skin tone, as shares: dark around the eyes and under lips and nose, light on cheeks and forehead."""
     f = face.flat
     age = person.age
@@ -128,36 +44,37 @@ def _tones(face, person):
         u, v = f[P[f"{side}_eye_center"]]
         table += [
             (-0.2 - 0.1 * age, u, v - 1.5, 8, 5, 3),
-            (-0.15, u + sign * 5, v - 4, 6, 4, 3),
+            (-0.2, u + sign * 7, v - 4, 6, 4, 4),
             (-0.08 - 0.08 * age, u - sign, v + 6, 6, 2, 2),
             (0.06, u + sign * 2, v + 16, 7, 6, 6),
             (-0.12, u - sign * 9, v - 1, 3, 5, 4),
         ]
+    table = np.array(table)
+    table[:, 0] *= np.exp(rng.normal(0, 0.35, len(table)))
     return table
 
 
 def _creases(face, person, rng, scale):
-    """Factor [canvas, canvas] of folds beside the nose and mouth, under the eyes and on the forehead."""
-    mask = np.zeros((EXTENT * scale, EXTENT * scale), np.uint8)
-    f, depth = face.flat, 25 + 130 * person.age
-    tip = f[P["nose_tip"]]
-    width = 1.2 * scale
+    """Factor [cells, cells] of folds beside the nose and mouth, under the eyes and on the forehead."""
+    mask = np.zeros((EXTENT * scale // 2,) * 2, np.uint8)
+    for points, strength in _folds(face, person, rng):
+        tone = min((45 + 130 * person.age) * strength, 255)
+        stroke(mask, cells(points, scale), float(tone), 0.6 * scale)
+    return 1 - cv2.GaussianBlur(mask, (0, 0), 0.4 * scale).astype(np.float32) * np.float32(0.6 / 255)
 
-    def draw(points, strength):
-        stroke(mask, canvas(points, scale), float(min(depth * strength, 255)), width)
 
+def _folds(face, person, rng):
+    """Lines of skin folds and their strengths."""
+    f, tip = face.flat, face.flat[P["nose_tip"]]
     for side, sign in (("left", 1), ("right", -1)):
         corner, eye = f[P[f"mouth_{side}_corner"]], f[P[f"{side}_eye_center"]]
-        alar = tip + [sign * 8.5, -1]
-        draw(arc(alar, (alar + corner) / 2 + [sign * 3.5, -1], corner + [sign * 2.5, -2], 1, 7), 0.8)
-        draw(arc(alar + [-sign, -1], alar + [sign * 1.3, 2], [alar[0] - sign, face.nose_base - 0.5], 1, 5), 1)
-        draw(arc(eye + [-sign * 6, 4], eye + [0, 7.5], eye + [sign * 7, 5], 1, 7), 0.5)
-    if person.age > 0.5:
-        for k in range(3):
-            v = f[P["left_eyebrow_inner_end"], 1] - 6 - 4.5 * k + rng.normal()
-            draw(arc([28, v + 2], [48, v], [68, v + 2], 1, 7), 0.4)
-    soft = cv2.GaussianBlur(mask, (0, 0), 0.7 * scale).astype(np.float32)
-    return 1 - soft * np.float32(0.6 / 255)
+        wing = tip + [sign * 8.5, -1]
+        yield arc(wing, (wing + corner) / 2 + [sign * 3.5, -1], corner + [sign * 2.5, -2], 1, 7), rng.uniform(0.3, 1.2)
+        yield arc(wing + [-sign, -1], wing + [sign * 1.3, 2], [wing[0] - sign, face.nose_base - 0.5], 1, 5), 1
+        yield arc(eye + [-sign * 6, 4], eye + [0, 7.5], eye + [sign * 7, 5], 1, 7), rng.uniform(0, 0.9)
+    for k in range(3 if person.age > 0.5 else 0):
+        v = f[P["left_eyebrow_inner_end"], 1] - 6 - 4.5 * k + rng.normal()
+        yield arc(np.array([28, v + 2]), np.array([48, v]), np.array([68, v + 2]), 1, 7), 0.4
 
 
 def _beard(painter, face, person, rng):
@@ -197,14 +114,13 @@ def _mouth(painter, face, person, shot):
     under, rim = arc(right, below, left, 0.8), arc(right, bottom, left, 0.9)
     mask, where = painter.mask([np.vstack([edge, rim[::-1]])], 0.5)
     painter.lay(mask, where, 0.5 * (lip + person.skin * 0.97))
-    painter.fill(np.vstack([edge, inner[::-1]]), lip * 0.88)
+    painter.fill(np.vstack([edge, inner[::-1]]), lip * 0.8)
     if gap:
         _opening(painter, inner, under, gap, person, shot)
     else:
-        shut, where = painter.mask([np.vstack([inner - [0, 0.55], inner[::-1] + [0, 0.55]])], 0.3)
+        shut, where = painter.mask([np.vstack([inner - [0, 0.65], inner[::-1] + [0, 0.65]])], 0.3)
         painter.lay(shut, where, person.skin * 0.25)
-    painter.line(inner[:2], person.skin * 0.45, 0.8)
-    painter.line(inner[-2:], person.skin * 0.45, 0.8)
+    painter.line(inner, person.skin * 0.4, 0.6)
 
 
 def _opening(painter, inner, under, gap, person, shot):
@@ -220,8 +136,7 @@ def _opening(painter, inner, under, gap, person, shot):
 def _nose(painter, face, person):
     u, base = face.flat[P["nose_tip"], 0], face.nose_base
     for sign in (1, -1):
-        t = np.linspace(0, 2 * np.pi, 9)[:-1]
-        hole = np.array([u + sign * 4.2, base - 1.9]) + np.column_stack([2.2 * np.cos(t), 0.95 * np.sin(t)])
+        hole = ellipse(np.array([u + sign * 4.2, base - 1.9]), (2.2, 0.95), 8)
         hole[:, 1] += sign * 0.25 * (hole[:, 0] - u - sign * 4.2)
         mask, where = painter.mask([hole], 0.4)
         painter.lay(mask, where, person.skin * 0.28)

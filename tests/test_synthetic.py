@@ -65,7 +65,7 @@ def test_a_dot_on_the_flat_face_appears_where_its_point_is_said_to_be(geometry):
 def test_features_are_painted_at_their_points(geometry):
     """Pupils are dark, brows end at their ends, lips begin and end at theirs."""
     for seed, (person, shot, face) in enumerate(geometry[:8]):
-        plain = replace(person, style="bald", beard=(0, 0, 0), skin=200.0, lips=0.6, brow=0.3, age=0.0, iris=20.0)
+        plain = replace(person, style="bald", beard=(0, 0, 0), skin=200.0, lips=0.4, brow=0.3, age=0.0, iris=20.0)
         looking = replace(shot, opening=np.full(2, 6.0), gaze=np.zeros(2))
         flat = paint(face, plain, looking, np.random.default_rng(seed), 4).astype(float)
 
