@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from data.errors import DataError
+from data.errors import DataError, UsageError
 
 
 def split_by_group(faces, share, seed=0, fold=0):
@@ -21,8 +21,10 @@ def split_by_group(faces, share, seed=0, fold=0):
         (train, validation): sorted int64 row indices.
 
     Raises:
-        DataError: fewer groups than folds, or no such fold.
+        UsageError: no such share. DataError: fewer groups than folds, or no such fold.
     """
+    if not 0 < share <= 0.5:
+        raise UsageError(f"split.share: expected more than 0 and at most 0.5; received {share:g}")
     folds = round(1 / share)
     groups, member = np.unique(faces.group, return_inverse=True)
     if not 0 <= fold < folds:

@@ -86,6 +86,8 @@ def procrustes(shapes, reference):
     a, b = shapes - middle, reference - target
     # As complex numbers a similarity is one factor: conj(a).b / |a|^2.
     za, zb = a[..., 0] + 1j * a[..., 1], b[..., 0] + 1j * b[..., 1]
-    factor = (np.conj(za) * zb).sum(1) / np.maximum((np.abs(za) ** 2).sum(1), 1e-9)
+    size = (np.abs(za) ** 2).sum(1)
+    # Points that all fall together have no direction or size: they are only shifted, so that there is a way back.
+    factor = np.where(size > 1e-9, (np.conj(za) * zb).sum(1) / np.maximum(size, 1e-9), 1)
     turn = np.stack([np.stack([factor.real, -factor.imag], -1), np.stack([factor.imag, factor.real], -1)], -2)
     return np.concatenate([turn, target[:, None] - turn @ middle.swapaxes(1, 2)], -1)
