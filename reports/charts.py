@@ -9,6 +9,7 @@ from reports.theme import MEMBERS, point_label
 BINS = 40  # of the histogram, before the last one that holds everything further
 STEPS = 160  # of the cumulative curves
 ROW = 29  # px of height per point
+WIDE = 1000  # times the axis: a row's band goes on where page.js stretches the axis
 BEYOND = 98.5  # percentile of the errors at which the error axes end
 
 
@@ -105,7 +106,7 @@ def _row_chart(source, right):
     plot.ygrid.grid_line_color = None
     fills = {"fill_alpha": 0, "nonselection_fill_alpha": 0, "selection_fill_alpha": 0.12}
     band = plot.hbar(
-        y="y", left=-0.02 * right, right=right, height=0.96, source=source, line_color=None, color=theme.ACCENT, **fills
+        y="y", left=-1, right=WIDE * right, height=0.96, source=source, line_color=None, color=theme.ACCENT, **fills
     )
     plot.add_tools(
         TapTool(renderers=[band], mode="toggle"),
@@ -127,6 +128,7 @@ def _rmse_chart(source, figures):
         plot.scatter(x=member, y="y", source=source, nonselection_alpha=1.0, **look)
     tips = [(MEMBERS[member].label, f"@{member}{{0.00}} px") for member in reversed(figures.members)]
     plot.hover.tooltips = [("point", "@name"), *tips, ("labelled", "@count{0,0}")]
+    plot.x_range.name = "rmse-range"
     plot.xaxis.axis_label = "RMSE per coordinate, px"
     return plot
 
@@ -183,6 +185,7 @@ def _vector_chart(values, mean, main, limit):
         HoverTool(visible=False, renderers=[dots], tooltips=[("error", f"@{main}{{0.00}} px")]),
     )
     plot.toolbar.active_drag = lasso
+    plot.toolbar.active_scroll = None  # the wheel scrolls the page
     plot.xaxis.axis_label = "← left of the label   px   right of it →"
     plot.yaxis.axis_label = "← below the label   px   above it →"
     return plot

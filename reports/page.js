@@ -311,10 +311,11 @@
     drawDistribution();
   }
 
-  let untouched = null; // the intervals as Python drew them: they hold for all faces only
+  let untouched = null; // the intervals and the axis's end as Python drew them: they hold for all faces only
 
   function drawPoints(points, order) {
-    untouched ??= { low: points.data.low, high: points.data.high };
+    const axis = source("rmse-range");
+    untouched ??= { low: points.data.low, high: points.data.high, end: axis.end };
     const groups = order.map(() => []);
     const rowOf = new Map(order.map((point, row) => [point, row]));
     for (const i of passing("points")) groups[rowOf.get(column.point[i])].push(i);
@@ -329,6 +330,7 @@
     const others = choice.convention !== null || choice.lasso || choice.low > 0 || choice.high < Infinity;
     [data.low, data.high] = others ? [order.map(() => NaN), order.map(() => NaN)] : [untouched.low, untouched.high];
     points.data = data;
+    axis.end = Math.max(untouched.end, 1.05 * Math.max(...data.right.filter(Number.isFinite)));
   }
 
   function within(rows, level) {

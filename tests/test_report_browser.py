@@ -240,6 +240,15 @@ def test_a_typed_range_of_errors_keeps_faces_with_such_errors(page):
     assert page.status.split(" · ")[1].startswith(f"{(errors >= 11).sum()} of")
 
 
+def test_axis_of_the_points_stretches_for_a_selection_and_comes_back(page):
+    end = page.run(f"return {model('rmse-range')}.end")
+    page.run("low.value = 11; low.dispatchEvent(new Event('change'))")
+    largest = max(score for score in page.data("points", "right") if score is not None)
+    assert end < largest < page.run(f"return {model('rmse-range')}.end")
+    page.click("#clear")
+    assert page.run(f"return {model('rmse-range')}.end") == end
+
+
 def test_dragging_across_the_bars_chooses_a_range(page):
     left, top, width, height = page.rectangle("#chart-histogram")
     y = top + height / 2
