@@ -62,25 +62,38 @@ def test_a_dot_on_the_flat_face_appears_where_its_point_is_said_to_be(geometry):
     assert np.quantile(errors, 0.95) < 0.4
 
 
-def test_features_are_painted_at_their_points(geometry):
-    """Pupils are dark, brows end at their ends, lips begin and end at theirs."""
-    for seed, (person, shot, face) in enumerate(geometry[:8]):
-        plain = replace(person, style="bald", beard=(0, 0, 0), skin=200.0, lips=0.4, brow=0.3, age=0.0, iris=20.0)
-        looking = replace(shot, opening=np.full(2, 6.0), gaze=np.zeros(2))
-        flat = paint(face, plain, looking, np.random.default_rng(seed), 4).astype(float)
+def painted(face, person, shot, point, scale=4):
+    """Mean tone of the flat face around a point, as a function of where to look; nothing covers the features."""
+    bare = replace(person, style="bald", beard=(0, 0, 0), skin=200.0, age=0.0, iris=20.0)
+    open_eyes = replace(shot, opening=np.full(2, 6.0), gaze=np.zeros(2))
+    flat = paint(face, replace(bare, **point), open_eyes, np.random.default_rng(0), scale).astype(float)
 
-        def tone(point, flat=flat):
-            x, y = np.round(head.canvas(point, 4)).astype(int)
-            return flat[y - 1 : y + 2, x - 1 : x + 2].mean()
+    def tone(position):
+        x, y = np.round(head.canvas(position, scale)).astype(int)
+        return flat[y - 1 : y + 2, x - 1 : x + 2].mean()
 
-        p = {name: face.flat[i] for name, i in SLOT.items() if i < 15}
+    return tone
+
+
+def test_pupils_are_dark_and_brows_end_at_their_points(geometry):
+    for person, shot, face in geometry[:8]:
+        tone = painted(face, person, shot, {"brow": 0.3})
         for side, out in (("left", 1), ("right", -1)):
-            assert tone(p[f"{side}_eye_center"]) < 40
+            assert tone(face.flat[SLOT[f"{side}_eye_center"]]) < 40
             for end, inward in (("inner", out), ("outer", -out)):
-                brow = p[f"{side}_eyebrow_{end}_end"]
+                brow = face.flat[SLOT[f"{side}_eyebrow_{end}_end"]]
                 assert tone(brow + [1.5 * inward, 0]) + 25 < tone(brow - [2.5 * inward, 0])
-        for name, inside in (("mouth_center_top_lip", 0.8), ("mouth_center_bottom_lip", -0.8)):
-            assert tone(p[name] + [0, inside]) + 20 < tone(p[name] - [0, 2 * inside])
+
+
+def test_lips_end_at_their_points(geometry):
+    """Where dark lips differ from pale ones is where lips are."""
+    for person, shot, face in geometry[:8]:
+        pale, dark = (painted(face, person, shot, {"lips": lips}) for lips in (0.95, 0.35))
+        for name, inwards in (("top", 1), ("bottom", -1)):
+            lip = face.flat[SLOT[f"mouth_center_{name}_lip"]]
+            inside, outside = (pale(lip + [0, v * inwards]) - dark(lip + [0, v * inwards]) for v in (0.9, -0.9))
+            assert inside > 40
+            assert outside < 0.35 * inside
 
 
 def test_same_seed_gives_same_bytes_and_another_seed_others():
