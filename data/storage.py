@@ -14,6 +14,7 @@ import numpy as np
 from data.errors import RunError
 
 TEMPORARY = ".part-"  # temp files are named `.part-<name>`; whoever holds the folder's lock may delete them
+ZIP64 = b"\x01\x00"  # the extra field of members over 2 GB
 JSON_LIMIT = 64 << 20  # bytes; no state file of ours comes near
 
 
@@ -64,7 +65,7 @@ def read_json(path):
             raise RunError(
                 f"{path}: expected a state file under {JSON_LIMIT >> 20} MB; received {path.stat().st_size >> 20} MB"
             )
-        value = json.loads(path.read_bytes())
+        value = json.loads(path.read_bytes(), parse_constant=_no_number)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -72,6 +73,10 @@ def read_json(path):
     if not isinstance(value, dict):
         raise RunError(f"{path}: expected a JSON object; received {type(value).__name__}")
     return value
+
+
+def _no_number(name):
+    raise ValueError(f"{name} is no number of JSON's")
 
 
 def write_arrays(path, arrays):
@@ -113,11 +118,16 @@ def _check_members(path, archive, limit):
     for member in archive.infolist():
         if member.compress_type != zipfile.ZIP_STORED or not member.filename.endswith(".npy"):
             raise RunError(f"{path}: expected stored .npy members; received {member.filename!r}")
+        # A damaged length of these fields swallows the directory's next entries, and their arrays would be missing.
+        if member.comment or member.extra[:2] not in (b"", ZIP64):
+            raise RunError(f"{path}: {member.filename}: expected no comment or extra fields; received damaged content")
         with archive.open(member) as file:
             version = np.lib.format.read_magic(file)
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = header(file)
-        if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize > member.file_size:
+            left = member.file_size - file.tell()
+        # Exactly: the CRC is only compared by whoever reads a member to its end.
+        if dtype.hasobject or int(np.prod(shape, dtype=object)) * dtype.itemsize != left:
             raise RunError(f"{path}: {member.filename}: claims {dtype} {shape} in {member.file_size} bytes")
 
 
