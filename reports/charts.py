@@ -42,7 +42,9 @@ def value_columns(predictions, members, limit):
     columns = {"x": shown[:, 0], "y": shown[:, 1]}
     columns |= {member: predictions.errors(member)[face, point] for member in members}
     columns = {name: column.astype(np.float32) for name, column in columns.items()}
-    whole = {"face": face.astype(np.int32), "point": point.astype(np.int32), "within": within.astype(np.int32)}
+    n, k = predictions.radius.shape[1:]  # the smallest types that hold them: a page is mailed
+    whole = {"face": face.astype(np.min_scalar_type(n)), "point": point.astype(np.min_scalar_type(k))}
+    whole["within"] = within.astype(np.int8)
     return columns | whole
 
 
@@ -166,7 +168,7 @@ def _vector_chart(values, mean, main, limit):
     axes = {"x_range": Range1d(-edge, edge), "y_range": Range1d(edge, -edge)}
     plot = theme.chart(None, aspect_ratio=1, toolbar_location="above", tools="pan,wheel_zoom,reset", **axes)
     _rings(plot, limit)
-    view = CDSView(filter=IndexFilter(list(range(len(values.data["x"])))), name="view")
+    view = CDSView(filter=IndexFilter(), name="view")
     look = {
         "size": 5,
         "line_color": None,
