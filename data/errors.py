@@ -63,6 +63,7 @@ def command(main):
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main()
+        print(end="", flush=True)  # a full disk behind the output is an error like another, not one after the end
     except ProjectError as error:
         status = _say(one_line(error), error.exit_status)
     except KeyboardInterrupt as stop:
@@ -70,14 +71,22 @@ def command(main):
             "stopped; the same command goes on where this one was", 143 if isinstance(stop, Terminated) else 130
         )
     except BrokenPipeError:  # the reader of our output went away, as in `... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except MemoryError:
         status = _say("out of memory: choose a smaller set, batch or network", 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         status = _say(one_line(f"{where}{error.strerror or error}"), 1)
+    _drop_unwanted_output()
     sys.exit(status or 0)
+
+
+def _drop_unwanted_output():
+    """Forget what was printed and nobody takes, else Python complains when it flushes at its end."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _terminate(*_):

@@ -1,0 +1,168 @@
+"""Commands end with a documented status and one line, whatever happened."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data.errors import DataError, Parser, ProjectError, RunError, TrainingError, UsageError, command, one_line
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """`command` sets the process's answer to SIGTERM; the test run keeps its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def ended(main, capsys):
+    """(exit status, stderr) of a command."""
+    with pytest.raises(SystemExit) as told:
+        command(main)
+    return told.value.code, capsys.readouterr().err
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+ENDS = [
+    (ProjectError("a"), 1, "error: a\n"),
+    (UsageError("--x: expected 1; received 2"), 2, "error: --x: expected 1; received 2\n"),
+    (DataError("f.csv:3:2: expected a number"), 3, "error: f.csv:3:2: expected a number\n"),
+    (RunError("run: in use"), 4, "error: run: in use\n"),
+    (TrainingError("diverged"), 5, "error: diverged\n"),
+    (KeyboardInterrupt(), 130, "stopped; the same command goes on where this one was\n"),
+    (MemoryError(), 1, "error: out of memory: choose a smaller set, batch or network\n"),
+    (FileNotFoundError(2, "No such file or directory", "a.csv"), 1, "error: a.csv: No such file or directory\n"),
+    (OSError(28, "No space left on device"), 1, "error: No space left on device\n"),
+    (OSError("odd"), 1, "error: odd\n"),
+    (SystemExit(143), 143, ""),
+    (SystemExit(2), 2, ""),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "line"), ENDS, ids=lambda value: type(value).__name__)
+def test_each_error_has_its_status_and_one_line(error, status, line, capsys):
+    assert ended(raising(error), capsys) == (status, line)
+
+
+@pytest.mark.parametrize(("returned", "status"), [(None, 0), (0, 0), (3, 3)])
+def test_what_main_returns_is_the_status(returned, status, capsys):
+    assert ended(lambda: returned, capsys) == (status, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--other"], "the following arguments are required: --run"),
+        (["--run", "a", "--other"], "unrecognized arguments: --other"),
+        (["--run", "a", "--seed", "x"], "argument --seed: invalid int value: 'x'"),
+    ],
+)
+def test_bad_arguments_are_one_line_too(arguments, words, capsys):
+    parser = Parser(prog="python -m some.command")
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--seed", type=int)
+    assert ended(lambda: parser.parse_args(arguments), capsys) == (2, f"error: {words}; see --help\n")
+
+
+def test_a_defect_of_ours_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        command(raising(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("two\nlines", "two\\nlines"),
+        ("\r\t\0", "\\r\\t\\x00"),
+        ("\x1b[31mred\x1b]0;title\x07", "\\x1b[31mred\\x1b]0;title\\x07"),
+        ("a\u2028b\u202ec\x85d", "a\\u2028b\\u202ec\\x85d"),  # line separator, right-to-left override, next line
+        ("caf\u00e9 \u8138", "caf\u00e9 \u8138"),
+        ("bad\udc80name", "bad\\udc80name"),  # how Python spells a file name that is not UTF-8
+        ("", ""),
+    ],
+)
+def test_control_characters_are_shown_not_sent(text, shown, capsys):
+    assert one_line(text) == shown
+    assert ended(raising(DataError(text)), capsys) == (3, f"error: {shown}\n")
+    _, said = ended(raising(OSError(2, "no", text)), capsys)
+    assert said == (f"error: {shown}: no\n" if text else "error: no\n")
+
+
+def test_long_messages_end_in_dots():
+    assert one_line("x" * 600) == "x" * 600
+    assert one_line("x" * 601) == "x" * 597 + "..."
+    assert len(one_line("\n" * 10**5)) == 600
+
+
+def process(code, **options):
+    """A Python process in the project's folder, with buffered output as users have it."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, **options
+    )
+
+
+SLEEPS = """if True:
+    import time
+    from data.errors import command
+    def main():
+        print("ready", flush=True)
+        time.sleep(60)
+    command(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "line"),
+    [
+        (signal.SIGTERM, 143, "stopped; the same command goes on where this one was\n"),
+        (signal.SIGINT, 130, "stopped; the same command goes on where this one was\n"),
+    ],
+)
+def test_signals_end_a_command_quietly(number, status, line):
+    with process(SLEEPS, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == "ready\n"
+        start = time.monotonic()
+        child.send_signal(number)
+        assert (child.wait(), child.stderr.read()) == (status, line)
+        assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("text", ["'x'", "'x' * 10**6"], ids=["less than a buffer", "more than a buffer"])
+def test_a_reader_that_went_away_is_no_error(text):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with contextlib.closing(os.fdopen(writing, "wb")) as pipe:
+        child = process(f"from data.errors import command\ncommand(lambda: print({text}))", stdout=pipe)
+        _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (0, "")
+
+
+def test_a_full_disk_behind_the_output_is_one_line():
+    with open("/dev/full", "wb") as full:
+        child = process("from data.errors import command\ncommand(lambda: print('x'))", stdout=full)
+        _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (1, "error: No space left on device\n")
+
+
+def test_a_command_without_any_output_works():
+    code = (
+        "import os, sys; os.close(1); sys.stdout = None\nfrom data.errors import command\ncommand(lambda: print('x'))"
+    )
+    child = process(code)
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, said) == (0, "")
