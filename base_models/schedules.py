@@ -25,6 +25,7 @@ def cosine(epoch, epochs, scores):
 
 
 def one_cycle(epoch, epochs, scores):
+    """Rise linearly from a tenth over the first `WARM_UP` of the epochs, then fall as `cosine` does."""
     rise = max(1, round(WARM_UP * epochs))
     if epoch < rise:
         return 0.1 + 0.9 * epoch / rise

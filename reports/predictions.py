@@ -45,6 +45,7 @@ class Predictions:
         return np.linalg.norm(self.points[member] - self.truth, axis=-1)
 
     def save(self, path):
+        """Write the predictions file; the same predictions always give the same bytes."""
         meta = json.dumps({"schema": self.schema.name, "info": self.info}, sort_keys=True)
         arrays = {name: getattr(self, name) for name in ("images", "ids", "convention", "truth", "radius")}
         arrays |= {f"points/{member}": points for member, points in self.points.items()}
