@@ -92,6 +92,7 @@ def train_base(faces, settings, run, seed):
     """
     part = Part(Path(run) / "base", identity(faces, settings, seed))
     if part.finished:
+        part.drop_checkpoint()
         return load_base(run)
     split, here = split_faces(faces, settings.split, seed), part_seed(seed, "base")
     slots, truth = split.train.slots, split.validation.slots

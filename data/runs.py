@@ -55,9 +55,12 @@ class Part:
         with locked(self.folder):
             if replace:
                 (self.folder / "manifest.json").unlink(missing_ok=True)
-            if replace or not (self.checkpoint.exists() or (self.folder / "manifest.json").exists()):
-                write_json(self.folder / "settings.json", self.identity)  # nothing was trained with others
-            self._check_identity()
+            elif (self.folder / "manifest.json").exists():
+                raise RunError(f"{self.folder}: another process has just finished it: the same command goes on")
+            if self.checkpoint.exists() and (self.folder / "settings.json").exists() and not replace:
+                self._check_identity()
+            else:  # nothing was trained with other settings that may be there
+                write_json(self.folder / "settings.json", self.identity)
             yield self
 
     def finish(self, arrays, history, summary):
@@ -65,7 +68,12 @@ class Part:
         write_arrays(self.folder / "weights.npz", arrays)
         write_json(self.folder / "history.json", {"epochs": history, "summary": summary})
         self.seal(["settings.json", "weights.npz", "history.json"])
-        self.checkpoint.unlink(missing_ok=True)
+        self.drop_checkpoint()
+
+    def drop_checkpoint(self):
+        """Delete what a finished part no longer needs; one killed just before that still has it."""
+        with contextlib.suppress(OSError):  # the run may be on a disk that cannot be written
+            self.checkpoint.unlink(missing_ok=True)
 
     def seal(self, names):
         """Write the manifest over the files `names` of the folder: the part is finished."""

@@ -138,6 +138,7 @@ def train_specialist(point, base, train, validation, settings, run):
     schema, folder = base.schema, Path(run) / "specialists" / point
     part = Part(folder, identity(point, settings, base))
     if part.finished:
+        part.drop_checkpoint()
         return part.history()[1]
     picked = np.flatnonzero(schema.slot_points == schema.index(point))
     slots = train.faces.slots
