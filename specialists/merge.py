@@ -58,7 +58,8 @@ def fit_merge(base, specialist, truth, reach):
         losses = [score(merged(base[:, s], specialist[:, s], w, reach), truth[:, s], WORST) ** 2 for w in WEIGHTS]
         relative[s] = np.array(losses) / max(losses[0], 1e-9)
     useful = trained & (count > 0)
-    shared = relative[useful].mean(0) if useful.any() else np.ones(len(WEIGHTS))
+    # The median: one specialist that failed says nothing about the others.
+    shared = np.median(relative[useful], 0) if useful.any() else np.ones(len(WEIGHTS))
     weight = np.zeros(slots)
     for s in np.flatnonzero(trained):
         weight[s] = WEIGHTS[np.argmin(count[s] * relative[s] + SHARED_ROWS * shared)]
