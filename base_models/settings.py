@@ -59,7 +59,7 @@ class TrainSettings:
 class SpecialistSettings:
     """A specialist looks at a part of the face, turned upright, around the point that the base predicts."""
 
-    width: float = 0.5  # side of the square it sees, as a share of the aligned face image
+    width: float = 0.4  # side of the square it sees, as a share of the aligned face image
     size: int = 48  # px of its input
     jitter: float = 2.0  # px of the face image; standard deviation of the centre while training
     frozen: int = 0  # how many of the first blocks keep the base's weights

@@ -57,7 +57,7 @@ class Part:
                 (self.folder / "manifest.json").unlink(missing_ok=True)
             elif (self.folder / "manifest.json").exists():
                 raise RunError(f"{self.folder}: another process has just finished it: the same command goes on")
-            if self.checkpoint.exists() and (self.folder / "settings.json").exists() and not replace:
+            if self.checkpoint.exists() and not replace:
                 self._check_identity()
             else:  # nothing was trained with other settings that may be there
                 write_json(self.folder / "settings.json", self.identity)
@@ -116,7 +116,7 @@ class Part:
 
     def _check_identity(self):
         path = self.folder / "settings.json"
-        if self.identity is None or not path.exists():
+        if self.identity is None:
             return
         found = read_json(path)
         differing = sorted(_differences(found, self.identity))
