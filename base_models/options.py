@@ -1,5 +1,6 @@
 """The options that every command of a run takes. Imports nothing slow, so that --help answers at once."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -17,8 +18,12 @@ def add_common_options(parser):
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as train.epochs=20")
 
 
-def read_options(a):
-    """Settings and faces that the common options name.
+def read_options(a, keypoints=()):
+    """Settings and faces that the common options name; what is wrong with them is said before Keras is imported.
+
+    Args:
+        a: parsed arguments.
+        keypoints: names that must be points of the faces.
 
     Returns:
         (`Settings`, dict of overrides for single points, `Faces`).
@@ -32,13 +37,16 @@ def read_options(a):
     if not 0 <= a.seed < 2**32:
         raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
     settings, points = read_settings(a.settings, a.set)
+    faces = read_training(a.data, a.seed)
+    for point in (*keypoints, *points):
+        faces.schema.index(point)
     load_keras()
-    return settings, points, read_training(a.data, a.seed)
+    return settings, points, faces
 
 
 def load_keras():
     """Import Keras and its backend without the backend's greetings on stderr; they show where the import fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # only what ends the process
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as told:
@@ -47,6 +55,7 @@ def load_keras():
             import keras
 
             keras.ops.zeros(1)  # looks for devices
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of every second network as of a leak
         except Exception:  # Ctrl-C needs none of it
             told.seek(0)
             os.write(kept, told.read())
