@@ -6,9 +6,9 @@ from data.errors import command
 
 def main(argv=None):
     a = parser("base_models.train", __doc__).parse_args(argv)
+    settings, _, faces = read_options(a)
     from base_models.base import train_base
 
-    settings, _, faces = read_options(a)
     _, summary = train_base(faces, settings, a.run, a.seed).part.history()
     print(
         f"base: validation RMSE {summary['val_rmse']:.3f} px after epoch {summary['best_epoch']} of "

@@ -13,7 +13,7 @@ def main(argv=None):
     which.add_argument("--keypoint", action="append", metavar="NAME", help="one point; may be given several times")
     which.add_argument("--all", action="store_true", help="every point of the set")
     a = made.parse_args(argv)
-    settings, overrides, faces = read_options(a)
+    settings, overrides, faces = read_options(a, a.keypoint or ())
     from specialists.pipeline import train_specialists
 
     points = faces.schema.points if a.all else a.keypoint
