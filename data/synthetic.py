@@ -17,6 +17,7 @@ from data.keypoints import KAGGLE15
 
 REPEATS = 0.08  # share of rows that show another row's picture again
 SAME_PERSON = 0.35  # share of new pictures that show the person of the picture before
+LEAST = {"count": 1, "size": 16, "seed": 0}
 TRAINING, TEST = 0, 1  # streams of randomness: their persons differ
 ROW, PICTURE, PERSON, LABEL = range(4)  # what a generator's seed is for
 
@@ -115,9 +116,7 @@ def make_faces(count=2000, seed=0, size=96, noise=1.0, gross=0.008):
     """
     from data.synthetic_labels import annotate
 
-    for name, value, least in (("count", count, 1), ("size", size, 16), ("seed", seed, 0)):
-        if value < least:
-            raise UsageError(f"synthetic faces, {name}: expected at least {least}; received {value}")
+    _check(count=count, size=size, seed=seed)
     plan = plan_rows(count, seed)
     images, slots = _pictures(plan, seed, TRAINING, size)
     exact = (slots + 0.5) * (96 / size) - 0.5
@@ -129,12 +128,19 @@ def make_faces(count=2000, seed=0, size=96, noise=1.0, gross=0.008):
     return Faces(images, points, plan.convention, plan.person, np.arange(count), KAGGLE15, "synthetic")
 
 
+def _check(**options):
+    for name, value in options.items():
+        if value < LEAST[name]:
+            raise UsageError(f"synthetic faces, {name}: expected at least {LEAST[name]}; received {value}")
+
+
 def make_test(count, seed, size=96):
     """Faces of other persons than `make_faces(..., seed)` draws, with exact labels: a third of the 15-point kind.
 
     Returns:
         Faces; the four-point rows are labelled at their four points only.
     """
+    _check(count=count, size=size, seed=seed)
     plan = plan_rows(count, seed, TEST, repeats=0)
     images, slots = _pictures(plan, seed, TEST, size)
     points = KAGGLE15.from_slots(slots, plan.convention).clip(0, size).astype(np.float32)

@@ -42,8 +42,8 @@ def _lit(flat, height, face, shot):
 
 def _before(behind, face, height, flat, scale):
     """The head, seen from the camera, before what is behind it."""
-    at, there = head.look_up(height, face, scale, len(behind))
-    seen = cv2.remap(flat, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    column, row, there = head.look_up(height, face, scale, len(behind))
+    seen = cv2.remap(flat, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     cover = np.clip((there - head.EDGE) * np.float32(1 / 3), 0, 1)
     return (behind + (seen - behind) * cover).astype(np.uint8)
 

@@ -1,6 +1,7 @@
 """The drawn head as a height map over the face's plane, lit by one lamp, and seen from the camera by marching rays.
 
-The canvas is the flat face: u from U0 and v from V0, EXTENT px each way, `scale` canvas pixels per px of a 96 px image.
+The canvas is the flat face: u from U0 over WIDE and v from V0 over TALL px of a 96 px image, at `scale` canvas pixels
+per px. The height map has a cell for every two canvas pixels each way.
 """
 
 from functools import lru_cache
@@ -10,16 +11,17 @@ import numpy as np
 
 from data.synthetic_points import P
 
-U0, V0, EXTENT = -16.0, -22.0, 128
+U0, WIDE, V0, TALL = 0.0, 96, -22.0, 128
 DEPTH, HALF_WIDTH = 44.0, 40.0  # of the skull, px
+BACK = 42.0  # height of the eyes' plane over the ears: depths of points count from there
 EDGE = 5.0  # height at which the head ends; below is background
 MARCH = ((48, 7), (96, 5))  # (grid, steps): rays start coarse and end fine
 
 
 @lru_cache(maxsize=8)
-def axis(start, scale):
+def axis(start, extent, scale):
     """u or v [cells] of the height map's cells: two canvas pixels each."""
-    return (start + (2 * np.arange(EXTENT * scale // 2) + 0.5) / scale).astype(np.float32)
+    return (start + (2 * np.arange(extent * scale // 2) + 0.5) / scale).astype(np.float32)
 
 
 def canvas(points, scale):
@@ -39,7 +41,7 @@ def bumps(table, scale):
         table: rows of amplitude, u, v, width in u, width upwards, width downwards.
     """
     a, u, v, su, up, down = np.asarray(table, np.float32).T[..., None]
-    x, y = axis(U0, scale)[None] - u, axis(V0, scale)[None] - v
+    x, y = axis(U0, WIDE, scale)[None] - u, axis(V0, TALL, scale)[None] - v
     across = a * np.exp(-0.5 * (x / su) ** 2)
     along = np.exp(-0.5 * (y / np.where(y < 0, up, down)) ** 2)
     return along.T @ across
@@ -54,13 +56,14 @@ def heights(face, build, scale):
     """
     flat = face.flat
     chin = flat[P["mouth_center_bottom_lip"], 1] + 14 * build["chin"]
-    u, v = axis(U0, scale), axis(V0, scale)
+    u, v = axis(U0, WIDE, scale), axis(V0, TALL, scale)
     jaw = np.clip((v - 55) / (chin - 55), 0, 1.2)
     width = HALF_WIDTH * build["cheek"] * (1 - (0.28 * jaw + 0.32 * jaw**3) / build["jaw"])
     middle = flat[:, 0].mean()
     r = np.abs((u[None] - np.float32(middle)) / width[:, None].astype(np.float32))
     r = np.minimum(r, 1.6)
-    skull = DEPTH * (1 - r * r * r)
+    r *= r
+    skull = DEPTH * (1 - r * r)
     top = np.maximum(8 - v, 0) ** 2 * 0.022
     under = np.maximum(v - chin + 6, 0) ** 2 * 0.22
     fall = np.minimum(top + under, 90).astype(np.float32)
@@ -113,7 +116,7 @@ def shade(height, rotation, light):
         light: dict: direction [3] in the camera's axes, ambient, hollow (how much hollows darken), cast (how deep
             shadows are), shine.
     """
-    cell = EXTENT / height.shape[0]
+    cell = TALL / height.shape[0]
     du = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125 / cell)
     dv = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125 / cell)
     x, y, z = (rotation.T @ light["direction"]).astype(np.float32)
@@ -147,18 +150,15 @@ def look_up(height, face, scale, side):
         side: px of the image wanted.
 
     Returns:
-        float32 [side, side, 2] canvas positions, and float32 [side, side] heights there.
+        Canvas columns, canvas rows and heights there, each float32 [side, side].
     """
     depth = None
     for grid, steps in MARCH:
         origin, ray = _rays(face, grid)
-        depth = np.full((grid, grid), 62.0, np.float32) if depth is None else cv2.resize(depth, (grid, grid)) + 1.5
+        depth = np.full((grid, grid), 30.0, np.float32) if depth is None else cv2.resize(depth, (grid, grid)) + 1.5
         depth = _march(height, origin, ray, depth, steps, scale)
-    depth = cv2.resize(depth, (side, side), interpolation=cv2.INTER_LINEAR)
-    origin, ray = _rays(face, side)
-    u, v = origin[0] + ray[0] * depth, origin[1] + ray[1] * depth
-    at = np.dstack([(u - U0) * scale, (v - V0) * scale])
-    return at, origin[2] + ray[2] * depth
+    u, v, there = (cv2.resize(o + r * depth, (side, side)) for o, r in zip(origin, ray, strict=True))
+    return (u - np.float32(U0)) * scale, (v - np.float32(V0)) * scale, there
 
 
 @lru_cache(maxsize=8)
@@ -175,9 +175,6 @@ def _rays(face, grid):
         r[0, i] * x[None] + r[1, i] * y[:, None] + np.float32(face.pivot[i] + (BACK if i == 2 else 0)) for i in range(3)
     ]
     return origin, r[2]
-
-
-BACK = 42.0  # height of the eyes' plane over the ears: depths of points count from there
 
 
 def _march(height, origin, ray, depth, steps, scale):

@@ -89,7 +89,7 @@ class Painter:
     def box(self, points, margin):
         """Slices of the canvas around points, and their corner in canvas pixels."""
         p = self.at(points)
-        low = np.maximum(np.floor(p.min(0) - margin * self.scale), 0).astype(int)
+        low = np.clip(np.floor(p.min(0) - margin * self.scale), 0, np.array(self.image.shape[::-1]) - 2).astype(int)
         high = np.maximum(np.ceil(p.max(0) + margin * self.scale), low + 1).astype(int) + 1
         return (slice(low[1], high[1]), slice(low[0], high[0])), low
 

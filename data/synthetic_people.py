@@ -101,7 +101,7 @@ def _glasses(rng):
 
 def draw_shot(rng):
     """A random shot."""
-    opening = np.full(2, np.clip(rng.normal(4.4, 1.1), 2.0, 7.0)) + rng.normal(0, 0.25, 2)
+    opening = np.full(2, np.clip(rng.normal(4.2, 1.1), 1.8, 7.0)) + rng.normal(0, 0.25, 2)
     if rng.random() < 0.08:
         opening = rng.uniform(0, 1.2, 2)
     return Shot(
@@ -121,7 +121,7 @@ def _light(rng):
     return {
         "direction": direction,
         "ambient": float(rng.uniform(0.08, 0.6)),
-        "cast": float(rng.uniform(0, 0.7)),
-        "hollow": float(rng.uniform(0.02, 0.12)),
+        "cast": float(rng.uniform(0, 0.6)),
+        "hollow": float(rng.uniform(0.02, 0.09)),
         "shine": float(max(0, rng.normal(0.03, 0.08))),
     }

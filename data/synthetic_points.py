@@ -19,7 +19,7 @@ IDENTITY = 0.6  # share of a shape's variance that belongs to the person; the re
 FOUR_SHIFT = FOUR_MEAN[:2].mean(0) - MEAN[:2].mean(0)  # the four-point rows are framed a little lower
 # Extra scatter of pose and framing by convention: shift x and y px, log scale, roll in radians.
 FRAMING = {0: (1.3, 1.0, 0.03, 0.02), 1: (1.9, 1.0, 0.06, 0.05)}
-TURNED, TURN, NOD = 0.35, 0.40, 0.12  # share of shots turned on purpose; sd of their yaw and pitch in radians
+TURNED, TURN, NOD = 0.3, 0.45, 0.12  # share of shots turned on purpose; sd of their yaw and pitch in radians
 
 
 def _root():
@@ -81,7 +81,7 @@ def sample_face(rng, shape, convention):
     base = rotation_of(yaw, pitch, roll)
     flat = _flatten(points, base)
     turn, nod = (rng.random() < TURNED) * rng.standard_normal(2) * (TURN, NOD)
-    turned = rotation_of(np.clip(yaw + turn, -0.7, 0.7), np.clip(pitch + nod, -0.4, 0.4), roll)
+    turned = rotation_of(np.clip(yaw + turn, -0.85, 0.85), np.clip(pitch + nod, -0.4, 0.4), roll)
     mouth = _mouth(flat, rng)
     length = rng.normal(5.7, 0.5)
     return Face(flat, turned, points.mean(0), mouth, flat[P["nose_tip"], 1] + max(length, 4))

@@ -122,7 +122,7 @@ def _glasses(scene, person, rng):
     power, wide, high, thick, tone, dark = person.glasses
     flat = scene.face.flat
     eyes = flat[[P["left_eye_center"], P["right_eye_center"]]] + [0, 1.5]
-    glare = rng.random() < 0.25
+    glare = rng.random() < 0.15
     for eye, sign in zip(eyes, (1, -1), strict=True):
         lens = ellipse(eye + [sign * 0.5, 0], (wide, high), 24, power)
         depth = 9 - 0.35 * np.maximum(sign * (lens[:, 0] - eye[0]), 0)
@@ -130,7 +130,7 @@ def _glasses(scene, person, rng):
         if dark:
             _tint(scene, points, 25, dark)
         if glare:
-            _tint(scene, scene.head(eye + rng.normal(0, 3, 2) + (lens - eye) * 0.4, 9), 235, rng.uniform(0.2, 0.8))
+            _tint(scene, scene.head(eye + rng.normal(0, 3, 2) + (lens - eye) * 0.4, 9), 235, rng.uniform(0.15, 0.6))
         scene.line(np.vstack([points, points[:1]]), tone, thick)
         arm = [(eye[0] + sign * wide, eye[1] - 2), (48 + sign * 38, eye[1])]
         scene.line(scene.head(arm, np.array([6.0, -30])), tone, thick)

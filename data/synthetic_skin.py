@@ -4,13 +4,13 @@
 import cv2
 import numpy as np
 
-from data.synthetic_head import EXTENT, U0, V0, bumps, cells
+from data.synthetic_head import TALL, V0, WIDE, bumps, cells
 from data.synthetic_paint import SHIFT, Painter, arc, ellipse, stroke, texture
 from data.synthetic_points import P
 
 
 def paint(face, person, shot, rng, scale):
-    """The flat face, uint8 [EXTENT * scale, EXTENT * scale]."""
+    """The flat face, uint8 [TALL * scale, WIDE * scale]."""
     painter = Painter(_skin(face, person, rng, scale), scale)
     _beard(painter, face, person, rng)
     _mouth(painter, face, person, shot)
@@ -25,9 +25,9 @@ def paint(face, person, shot, rng, scale):
 def _skin(face, person, rng, scale):
     """Bare skin with its tones, folds and pores, uint8 [canvas, canvas]."""
     tones = 1 + bumps(_tones(face, person, rng), scale)
-    tones += 0.03 * texture("clouds", tones.shape, rng)
+    tones += rng.gamma(1.5, 0.03) * texture("clouds", tones.shape, rng)
     tones *= _creases(face, person, rng, scale)
-    skin = cv2.resize(person.skin * tones, (EXTENT * scale,) * 2)
+    skin = cv2.resize(person.skin * tones, tuple(scale * n for n in (WIDE, TALL)))
     skin += texture("grain", skin.shape, rng) * (2 + 3 * person.age)
     return np.clip(skin, 0, 255).astype(np.uint8)
 
@@ -56,7 +56,7 @@ def _tones(face, person, rng):
 
 def _creases(face, person, rng, scale):
     """Factor [cells, cells] of folds beside the nose and mouth, under the eyes and on the forehead."""
-    mask = np.zeros((EXTENT * scale // 2,) * 2, np.uint8)
+    mask = np.zeros((TALL * scale // 2, WIDE * scale // 2), np.uint8)
     for points, strength in _folds(face, person, rng):
         tone = min((45 + 130 * person.age) * strength, 255)
         stroke(mask, cells(points, scale), float(tone), 0.6 * scale)
@@ -114,11 +114,11 @@ def _mouth(painter, face, person, shot):
     under, rim = arc(right, below, left, 0.8), arc(right, bottom, left, 0.9)
     mask, where = painter.mask([np.vstack([edge, rim[::-1]])], 0.5)
     painter.lay(mask, where, 0.5 * (lip + person.skin * 0.97))
-    painter.fill(np.vstack([edge, inner[::-1]]), lip * 0.8)
+    painter.fill(np.vstack([edge, inner[::-1]]), lip * 0.74)
     if gap:
         _opening(painter, inner, under, gap, person, shot)
     else:
-        shut, where = painter.mask([np.vstack([inner - [0, 0.65], inner[::-1] + [0, 0.65]])], 0.3)
+        shut, where = painter.mask([np.vstack([inner - [0, 0.8], inner[::-1] + [0, 0.8]])], 0.3)
         painter.lay(shut, where, person.skin * 0.25)
     painter.line(inner, person.skin * 0.4, 0.6)
 
@@ -190,29 +190,30 @@ def _brow(painter, face, person, rng, side):
 
 
 def _hair(painter, face, person, rng):
+    """Hair that falls over forehead and temples, or the front of a cap."""
     if person.style == "bald":
         return
+    cap = person.style == "cap"
+    mask, where = painter.mask([_hairline(face, person)], 0.6 if cap else 1.6, 0)
+    strands = texture("strands", mask.shape, rng)
+    if not cap:  # ragged edges
+        mask = np.clip((mask - 0.5 + 0.14 * strands) * 2.5 + 0.5, 0, 1)
+    tone = (person.hair + 6) * (1 + (0.04 if cap else 0.28) * strands)
+    painter.lay(mask, where, np.clip(tone, 0, 255))
+
+
+def _hairline(face, person):
+    """Outline of everything above the hairline, u and v."""
     centre, first, second, side = person.hairline
     middle = face.flat[:, 0].mean()
     down = {"long": 120, "cap": 22}.get(person.style, 50)
     edge = [
-        (-24, down),
         (-side, down - 8),
-        (-side + 1, (first + down) / 2 - 4),
+        (1 - side, (first + down) / 2 - 4),
         (-22, first),
         (-9, (centre + first) / 2),
-    ]
-    edge += [
         (0, centre),
-        (9, (centre + second) / 2),
-        (22, second),
-        (side - 1, (second + down) / 2 - 4),
-        (side, down - 8),
     ]
-    edge = np.array([(middle + u, v) for u, v in edge[1:]])
-    border = [(middle + 70, edge[-1, 1] + 5), (U0 + EXTENT, V0), (U0, V0), (middle - 70, edge[0, 1] + 5)]
-    mask, where = painter.mask([np.vstack([edge, border])], 0.6 if person.style == "cap" else 1.2, 0)
-    flat = 0.04 if person.style == "cap" else 0.28
-    strands = texture("strands", mask.shape, rng)
-    soft = np.clip(mask * (1 + (flat - 0.04) * strands), 0, 1)
-    painter.lay(soft, where, np.clip((person.hair + 6) * (1 + flat * strands), 0, 255))
+    edge += [(9, (centre + second) / 2), (22, second), (side - 1, (second + down) / 2 - 4), (side, down - 8)]
+    border = [(70, down - 3), (70, V0 - 2), (-70, V0 - 2), (-70, down - 3)]
+    return np.array(edge + border) + (middle, 0)

@@ -41,8 +41,8 @@ def geometry():
 
 def dot_on(canvas_position, scale):
     """A canvas that is black but for one soft dot."""
-    at = np.arange(head.EXTENT * scale, dtype=np.float32)
-    near = [np.exp(-0.5 * ((at - c) / 2.0) ** 2) for c in canvas_position]
+    sides = (head.WIDE, head.TALL)
+    near = [np.exp(-0.5 * ((np.arange(n * scale) - c) / 2) ** 2) for n, c in zip(sides, canvas_position, strict=True)]
     return (200 * np.outer(near[1], near[0])).astype(np.float32)
 
 
@@ -181,7 +181,7 @@ def test_positions_have_the_real_means_and_spreads():
     """Against the competition's own labels, each convention in its own frame."""
     found = exact({})
     full, four = found[0][:, :15], found[1][:, KAGGLE15.slots[1][FOUR]]
-    np.testing.assert_allclose(full.mean(0), MEAN, atol=0.8)
+    np.testing.assert_allclose(full.mean(0), MEAN, atol=1.0)
     np.testing.assert_allclose(four.mean(0), FOUR_MEAN, atol=1.6)
     assert (np.abs(four.std(0) / FOUR_SD - 1) < 0.3).all()
 
