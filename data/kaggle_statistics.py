@@ -30,6 +30,27 @@ MEAN = np.array(
     ]
 )
 
+# Standard deviation of each over the same rows, freaks and mislabelled rows included.
+SD = np.array(
+    [
+        [2.87, 2.55],
+        [2.54, 2.53],
+        [2.69, 2.31],
+        [3.41, 2.88],
+        [2.35, 2.31],
+        [3.06, 2.91],
+        [3.48, 3.08],
+        [3.99, 3.77],
+        [3.21, 3.11],
+        [3.62, 3.86],
+        [4.23, 4.74],
+        [4.08, 4.58],
+        [3.96, 4.42],
+        [3.32, 5.22],
+        [3.57, 4.9],
+    ]
+)
+
 
 def _symmetric(text, n):
     """The symmetric matrix [n, n] whose lower triangle is `text`, row by row."""

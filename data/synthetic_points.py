@@ -11,8 +11,8 @@ from data.kaggle_statistics import COVARIANCE, FOUR_MEAN, MEAN
 from data.keypoints import KAGGLE15
 
 P = {name: i for i, name in enumerate(KAGGLE15.slot_names)}
-# Depth of each point over the plane of the eyes, px (.58 px per mm): nose 28 mm, brows and mouth by the skull's curve.
-DEPTH = np.array([0, 0, -0.5, -4, -0.5, -4, 4, -6, 4, -6, 16, 3, 3, 8, 7.0])
+# Depth of each point before the plane of the eyeballs, px: the mean over drawn heads, so that pose and shape agree.
+DEPTH = np.array([-2, -2, -1, -7, -1, -7, 3.5, -14, 3.5, -14, 14.5, 2.5, 2.5, 7.5, 8])
 # Annotators' noise, px [15, 2]: half of what the other 29 coordinates leave unexplained in each.
 NOISE = 0.5 / np.sqrt(np.diag(np.linalg.inv(COVARIANCE))).reshape(15, 2) * 1.25
 IDENTITY = 0.6  # share of a shape's variance that belongs to the person; the rest is pose, expression and chance
