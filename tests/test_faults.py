@@ -115,7 +115,8 @@ def test_a_signal_ends_the_training_within_seconds_in_one_line(tmp_path, undistu
     asked = time.monotonic()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert time.monotonic() - asked < 5
+    # 5 s; more only on a machine that is so busy that a whole run of some 8 s takes longer, too.
+    assert time.monotonic() - asked < max(5, 0.5 * undisturbed[2])
     lines = [line for line in err.splitlines() if not line.startswith(("base ", "base:", "nose_tip "))]
     assert (process.returncode, lines) == (status, ["stopped; the same command goes on where this one was"])
     assert not [name for name in tiny.files(folder) if ".part-" in name]
