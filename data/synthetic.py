@@ -6,12 +6,11 @@ writes such faces as Kaggle-format files (training.csv, test.csv, IdLookupTable.
 competition can be tried with no data. Positions, missing labels and both labelling conventions follow the real set.
 """
 
-import argparse
 from dataclasses import dataclass
 
 import numpy as np
 
-from data.errors import UsageError, command
+from data.errors import Parser, UsageError, command
 from data.faces import Faces
 from data.keypoints import KAGGLE15
 
@@ -169,7 +168,7 @@ def make_files(folder, count=2000, test_count=500, seed=0):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m data.synthetic", description=__doc__.split("\n")[0])
+    parser = Parser(prog="python -m data.synthetic", description=__doc__.split("\n")[0])
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the Kaggle-format files")
     parser.add_argument("--count", type=int, default=2000, help="training rows (default %(default)s)")
     parser.add_argument("--test-count", type=int, default=500, help="test images (default %(default)s)")

@@ -4,10 +4,9 @@ python -m reports.build runs/default          # writes runs/default/report.html
 python -m reports.build runs/default --open   # and shows it in the browser
 """
 
-import argparse
 from pathlib import Path
 
-from data.errors import RunError, command
+from data.errors import Parser, RunError, command
 
 PREDICTIONS = Path("ensemble") / "predictions.npz"  # within a run folder
 REPORT = "report.html"
@@ -53,7 +52,7 @@ def build_run(run_folder):
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(prog="python -m reports.build", description="Draw the error report of a run.")
+    parser = Parser(prog="python -m reports.build", description="Draw the error report of a run.")
     parser.add_argument("run", metavar="RUN", help="a run folder, such as runs/default")
     parser.add_argument("--open", action="store_true", help="show the report in the browser")
     options = parser.parse_args(argv)

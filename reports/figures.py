@@ -51,6 +51,7 @@ class Figures:
         offsets: list of Offsets with at least MIN_VALUES values.
         coverage: [2] Intervals, share of errors within the 50 % and the 90 % radius. point_coverage: float [2, k].
         worst_share: share of all squared error that the WORST faces make.
+        without_worst: RMSE in px of the other faces.
     """
 
     members: tuple
@@ -65,6 +66,7 @@ class Figures:
     coverage: list
     point_coverage: np.ndarray
     worst_share: float
+    without_worst: float
 
     @property
     def main(self):
@@ -169,6 +171,13 @@ def worst_faces_share(errors, count=WORST):
     return float(np.sort(squared)[-count:].sum() / squared.sum()) if squared.sum() > 0 else np.nan
 
 
+def without_worst_faces(errors, count=WORST):
+    """RMSE in px without the `count` faces with the most squared error; NaN where no other has any."""
+    return rmse(
+        errors[np.argsort(np.nansum(np.square(errors, dtype=np.float64), axis=1))[: max(0, len(errors) - count)]]
+    )
+
+
 def measure(predictions, seed=0):
     """Figures of `predictions`. The same predictions and seed always give the same figures."""
     members = members_of(predictions)
@@ -190,6 +199,7 @@ def measure(predictions, seed=0):
         coverage=[share_within(main, radius, weights) for radius in predictions.radius],
         point_coverage=coverage_by_point(main, predictions.radius),
         worst_share=worst_faces_share(main),
+        without_worst=without_worst_faces(main),
     )
 
 

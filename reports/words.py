@@ -119,7 +119,8 @@ def _few_faces(figures):
     )
     if figures.worst_share < max(4 * fair, 0.1):
         return "Outliers", f"{text}: the error is spread over many faces, not made by a few."
-    return "Outliers", f"{text}: look at them first, for wrong labels as much as for failures."
+    rest = f"Without them the RMSE is {figures.without_worst:.2f} px."
+    return "Outliers", f"{text}: look at them first, for wrong labels as much as for failures. {rest}"
 
 
 def _systematic(figures, schema):

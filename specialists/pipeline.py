@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from base_models.base import split_faces, train_base
+from base_models.predict import WORST, score
 from base_models.progress import say
 from data.errors import DataError
 from reports.figures import measure
@@ -55,7 +56,17 @@ def _shapes(base, faces):
     return np.mean(base.look(faces.images, flip=True), 0)
 
 
-HEADINGS = ("keypoint", "rows", "epochs", "seconds", "base px", "specialist px", "ensemble px", "95 % interval")
+MEMBERS = ("base", "specialist", "ensemble")
+HEADINGS = (
+    "keypoint",
+    "rows",
+    "epochs",
+    "seconds",
+    *(f"{m} px" for m in MEMBERS),
+    "95 % interval",
+    *(f"{m}*" for m in MEMBERS),
+)
+NOTE = f"RMSE on the validation faces; * without the worst {WORST:.0%} of the errors, where wrong labels are"
 
 
 def table(summaries, predictions, base):
@@ -69,15 +80,26 @@ def table(summaries, predictions, base):
     figures = measure(predictions)
     rows = [HEADINGS]
     for point, summary in summaries.items():
-        k = predictions.schema.index(point)
-        rows.append(_row(point, summary, {member: figures.points[member][k] for member in figures.members}))
-    return _aligned([*rows, _row("all points", base, figures.overall)])
+        k = [predictions.schema.index(point)]
+        scores = {member: figures.points[member][k[0]] for member in figures.members}
+        rows.append(_row(point, summary, scores, _trimmed(predictions, k)))
+    every = _trimmed(predictions, range(len(predictions.schema)))
+    return [*_aligned([*rows, _row("all points", base, figures.overall, every)]), NOTE]
 
 
-def _row(name, summary, scores):
-    shown = [f"{scores[m].value:.3f}" if m in scores else "-" for m in ("base", "specialist", "ensemble")]
+def _trimmed(predictions, points):
+    """dict of member to RMSE without the worst errors; members that do not answer every point have none."""
+    picked = {m: predictions.points[m][:, points] for m in MEMBERS}
+    truth = predictions.truth[:, points]
+    return {m: score(found, truth, WORST) for m, found in picked.items() if np.isfinite(found).all()}
+
+
+def _row(name, summary, scores, trimmed):
+    shown = [f"{scores[m].value:.3f}" if m in scores else "-" for m in MEMBERS]
+    starred = [f"{trimmed[m]:.3f}" if m in trimmed else "-" for m in MEMBERS]
     low, high = scores["ensemble"][1:]
-    return name, summary["rows"], summary["epochs"], f"{summary['seconds']:.0f}", *shown, f"{low:.3f} to {high:.3f}"
+    about = name, summary["rows"], summary["epochs"], f"{summary['seconds']:.0f}"
+    return *about, *shown, f"{low:.3f} to {high:.3f}", *starred
 
 
 def _aligned(rows):

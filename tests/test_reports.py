@@ -110,6 +110,12 @@ def test_coverage_counts_errors_up_to_the_radius():
     assert figures.coverage_by_point(errors, radius) == pytest.approx(np.array([[0.5, 0.0], [0.5, 0.0]]))
 
 
+def test_rmse_without_the_worst_faces():
+    errors = np.array([[2.0, 2.0], [100.0, np.nan], [2.0, np.nan], [50.0, 50.0]])
+    assert figures.without_worst_faces(errors, 2) == pytest.approx(np.sqrt(2))
+    assert np.isnan(figures.without_worst_faces(errors, 4))
+
+
 def test_worst_faces_share():
     errors = np.sqrt([[40.0], [30.0], [20.0], [5.0], [3.0], [2.0], [np.nan]])
     assert figures.worst_faces_share(errors, 2) == pytest.approx(0.7)
