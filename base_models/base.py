@@ -10,6 +10,7 @@ from base_models.batches import Batches, part_seed
 from base_models.fit import compile_network, train_part
 from base_models.network import build_network, set_anchor
 from base_models.predict import predict, predict_mirrored, validation_scores
+from base_models.pretrained import start_pretrained
 from base_models.settings import NetworkSettings, with_overrides
 from base_models.weights import set_weights
 from data.errors import DataError, RunError
@@ -97,7 +98,9 @@ def train_base(faces, settings, run, seed):
     split, here = split_faces(faces, settings.split, seed), part_seed(seed, "base")
     slots, truth = split.train.slots, split.validation.slots
     with part.opened():
-        model = _network(part.identity, settings.network, settings.train.precision, here)
+        model = _network(part.identity, settings.network, here)
+        if not part.checkpoint.exists():
+            start_pretrained(model, settings.network)
         set_anchor(model, mean_positions(slots, faces.size))
         compile_network(model, settings.train)
         train_part(
@@ -119,13 +122,14 @@ def load_base(run):
         raise RunError(f"{part.folder}: expected a trained base; received none: run python -m base_models.train first")
     made = part.settings()
     network = with_overrides(NetworkSettings(), made["network"], str(part.folder))
-    model = _network(made, network, made["train"]["precision"], 0)
+    model = _network(made, network, 0)
     set_weights(model, part.weights(), part.folder)
     return Base(model, SCHEMAS[made["schema"]], part)
 
 
-def _network(made, settings, precision, seed):
-    return build_network(settings, len(SCHEMAS[made["schema"]].slot_names), tuple(made["shape"]), precision, seed)
+def _network(made, settings, seed):
+    slots, train = len(SCHEMAS[made["schema"]].slot_names), made["train"]
+    return build_network(settings, slots, tuple(made["shape"]), train["precision"], seed, train["loss"])
 
 
 def mean_positions(slots, size):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from base_models.batches import part_seed
-from base_models.losses import MaskedLoss
+from base_models.losses import make_loss
 from base_models.network import dropouts
 from base_models.progress import BatchBar, say
 from base_models.schedules import dropout_factor, learning_rate, optimizer
@@ -52,9 +52,7 @@ class State:
 
 def compile_network(model, settings):
     """Set loss and optimiser. A compiled network can train several parts in turn without being traced again."""
-    model.compile(
-        optimizer=optimizer(settings), loss=MaskedLoss(settings.loss, settings.huber_delta), jit_compile="auto"
-    )
+    model.compile(optimizer=optimizer(settings), loss=make_loss(settings, model), jit_compile="auto")
     model.optimizer.build(model.trainable_variables)
     model.pristine_optimizer = [np.asarray(v) for v in model.optimizer.variables]
 

@@ -1,5 +1,7 @@
 """Layers of our own. `keras.ops` only, so that they run on every Keras backend."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -65,13 +67,14 @@ class Positions(keras.layers.Layer):
     Args:
         slots: how many points come out.
         scale: px per unit of the input; about the spread of the labels, so that a head's numbers are near 1.
+        numbers: per slot; 2, or 3 where the logarithm of the error's standard deviation, px, comes last.
 
     The anchor is a non-trainable weight [slots, 2], set from the mean of the training labels.
     """
 
-    def __init__(self, slots, scale, **kwargs):
+    def __init__(self, slots, scale, numbers=2, **kwargs):
         super().__init__(**kwargs)
-        self.slots, self.scale = slots, scale
+        self.slots, self.scale, self.numbers = slots, scale, numbers
 
     def build(self, input_shape):
         self.anchor = self.add_weight(
@@ -79,40 +82,12 @@ class Positions(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        shaped = ops.reshape(ops.cast(inputs, "float32"), (-1, self.slots, 2))
-        return self.anchor + self.scale * shaped
+        shaped = ops.reshape(ops.cast(inputs, "float32"), (-1, self.slots, self.numbers))
+        positions = self.anchor + self.scale * shaped[..., :2]
+        if self.numbers == 2:
+            return positions
+        spread = shaped[..., 2:] + math.log(self.scale)  # a fresh network errs as much as the labels spread
+        return ops.concatenate([positions, spread], axis=-1)
 
     def get_config(self):
-        return {**super().get_config(), "slots": self.slots, "scale": self.scale}
-
-
-@keras.saving.register_keras_serializable("keypoints")
-class SoftArgmax(keras.layers.Layer):
-    """Heat maps to positions in px: the mean of the pixel positions, weighted by a softmax over the map.
-
-    Integral regression of Sun et al. 2018 (arXiv:1711.08229): sub-pixel, bounded by the map, trained end to end.
-
-    Args:
-        size: (H, W) of the image that the maps cover, px.
-        border: how far, as a share of the image, the grid reaches beyond it on each side, so that a point on the
-            edge, whose weights cannot lie all around it otherwise, can be reached.
-    """
-
-    def __init__(self, size, border=0.1, **kwargs):
-        super().__init__(**kwargs)
-        self.size, self.border = tuple(size), border
-
-    def call(self, inputs):
-        h, w = inputs.shape[1:3]
-        maps = ops.reshape(ops.cast(inputs, "float32"), (-1, h * w, inputs.shape[-1]))
-        weights = ops.softmax(maps, axis=1)
-        x, y = self._grid(w, self.size[1]), self._grid(h, self.size[0])
-        grid = ops.stack([ops.tile(x, [h]), ops.repeat(y, w)], axis=-1)
-        return ops.einsum("bps,pc->bsc", weights, grid)
-
-    def _grid(self, cells, pixels):
-        middles = (ops.arange(cells, dtype="float32") + 0.5) / cells  # 0..1 over the image
-        return ((middles - 0.5) * (1 + 2 * self.border) + 0.5) * pixels - 0.5
-
-    def get_config(self):
-        return {**super().get_config(), "size": self.size, "border": self.border}
+        return {**super().get_config(), "slots": self.slots, "scale": self.scale, "numbers": self.numbers}

@@ -1,47 +1,48 @@
-"""A small residual network with a stride-1 stem for small faces, after He et al. 2015 (arXiv:1512.03385)."""
+"""Residual networks after He et al. 2015 (arXiv:1512.03385), with a stem for small faces or the paper's own."""
+
+from functools import partial
 
 from keras import layers
 
-from base_models.layers import ScheduledDropout
-
-MULTIPLES = (1, 2, 3, 4)  # channels per stage at H/2, H/4, H/8 and H/16
+from base_models.bricks import conv, dropout, no_dropout
 
 
-def resnet(x, filters=32, dropout=(0.0, 0.0, 0.0, 0.0)):
-    """A convolution at full resolution, then four stages of two basic blocks each.
+def residual(x, filters, depth=2, rate=no_dropout, multiples=(1, 2, 4, 8), strided=False):
+    """A stem, then four stages of basic blocks.
 
     Args:
         x: Keras tensor [b, H, W, C].
-        filters: channels of the first stage.
-        dropout: rate after each stage.
+        filters: channels of the stem and the first stage.
+        depth: basic blocks per stage; two make 18 layers.
+        rate: function of the stage, counted from 1, to the dropout rate after it.
+        multiples: channels of each stage, in `filters`.
+        strided: the paper's stem, 7x7 in steps of 2 px and a pooling, for images of some 224 px. Otherwise a 3x3
+            convolution at full resolution and a pooling.
 
     Returns:
-        list of the stages' outputs, from H/2 to H/16.
+        list of the stages' outputs, from H/2 to H/16, or with the paper's stem from H/4 to H/32.
     """
-    x = _conv(x, filters, 3, "stem", pool=True)
+    x = conv(x, filters, 7, "stem", 2, pooling=True) if strided else conv(x, filters, 3, "stem", pooling=True)
     stages = []
-    for i, (multiple, rate) in enumerate(zip(MULTIPLES, dropout, strict=True), 1):
-        x = _basic_block(x, filters * multiple, f"stage{i}a", halve=i > 1)
-        x = _basic_block(x, filters * multiple, f"stage{i}b", halve=False)
-        x = ScheduledDropout(rate, name=f"dropout{i}")(x)
+    for i, multiple in enumerate(multiples, 1):
+        for b in range(depth):
+            x = _basic_block(x, filters * multiple, f"stage{i}{chr(ord('a') + b)}", halve=i > 1 and b == 0)
+        x = dropout(x, rate, i)
         stages.append(x)
     return stages
 
 
-def _conv(x, filters, kernel, name, strides=1, pool=False, relu=True):
-    x = layers.Conv2D(filters, kernel, strides, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    if pool:
-        x = layers.MaxPooling2D(name=f"{name}_pool")(x)
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
-    return layers.ReLU(name=f"{name}_relu")(x) if relu else x
+resnet = partial(residual, filters=32, multiples=(1, 2, 3, 4))
+resnet18 = partial(residual, filters=64)
+resnet18_strided = partial(residual, filters=64, strided=True)
 
 
 def _basic_block(x, filters, name, halve):
     strides = 2 if halve else 1
     short = x
     if halve or x.shape[-1] != filters:
-        short = _conv(x, filters, 1, f"{name}_short", strides, relu=False)
-    x = _conv(x, filters, 3, f"{name}_first", strides)
-    x = _conv(x, filters, 3, f"{name}_second", relu=False)
+        short = conv(x, filters, 1, f"{name}_short", strides, relu=False)
+    x = conv(x, filters, 3, f"{name}_first", strides)
+    x = conv(x, filters, 3, f"{name}_second", relu=False)
     x = layers.Add(name=f"{name}_add")([x, short])
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
+from typing import get_args
 
 from data.augment import AugmentSettings
 from data.errors import UsageError
@@ -25,15 +26,22 @@ class SplitSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What a network is built from."""
+    """What a network is built from. None = the network's own, as base_models/backbones.py has it."""
 
-    backbone: str = "alexnet"  # a name in base_models.network.BACKBONES
-    filters: int = 20  # channels of the first layer; the others are multiples of it
-    head: str = "dense"  # a name in base_models.heads.HEADS
-    dense_units: int = 720  # width of each of the dense head's two hidden layers
-    dropout_start: float = 0.0  # rate after the first block
-    dropout_step: float = 0.02  # how much it rises from block to block
-    dropout_ceiling: float = 0.1  # and its highest value
+    backbone: str = "alexnet"  # a name in base_models.backbones.BACKBONES
+    filters: int | None = None  # channels of the first layer; the others are multiples of it
+    depth: int | None = None  # how many blocks, or of what else its docstring says
+    padding: str | None = None  # valid or same, of the small networks, which have valid
+    weights: str = "none"  # imagenet: start the base from there; the networks of base_models/pretrained.py only
+    head: str | None = None  # dense, pooled, heatmap
+    dense_layers: int | None = None  # hidden layers of the dense head
+    dense_units: int | None = None  # width of each; channels of the heat-map head
+    dense_norm: bool | None = None  # whether batch norm follows each
+    decoding: str = "soft_argmax"  # of heat maps; argmax and centre_of_mass take a loss of maps
+    dropout_start: float | None = None  # rate after the first block
+    dropout_step: float | None = None  # how much it rises from block to block
+    dropout_ceiling: float | None = None  # and its highest value
+    dropout_head: float | None = None  # rate in the head; where a network has none, what the rise reaches there
 
 
 @dataclass(frozen=True)
@@ -49,8 +57,12 @@ class TrainSettings:
     weight_decay: float = 1e-4  # AdamW only, per step and unit of learning rate
     momentum: float = 0.9  # SGD only
     clip_norm: float = 1.0  # of the whole gradient; the loss is in px, so SGD diverges without it. 0 = off
-    loss: str = "huber"  # huber, mse, mae
+    loss: str = "huber"  # a name in base_models.losses: LOSSES, of coordinates, or MAP_LOSSES, of heat maps
     huber_delta: float = 2.0  # px; beyond it an error counts linearly, so wrong labels pull less
+    wing_width: float = 10.0  # px; within it the wing loss is a logarithm
+    wing_curve: float = 2.0  # px; where that bends
+    map_target: str = "gaussian"  # what a heat map shall look like: gaussian, or disc of ones
+    map_radius: float = 4.0  # px; its standard deviation or radius
     dropout_ramp: float = 0.0  # share of the epochs over which dropout rises from 0 to its rate; 0 = full at once
     precision: str = "float32"  # or mixed_bfloat16: faster where the machine has bf16 matrix instructions
 
@@ -90,11 +102,20 @@ class Settings:
 
 # What a text may be: the names of the registries, which this file cannot import without Keras; a test compares them.
 CHOICES = {
-    "backbone": ("alexnet", "resnet"),
+    "backbone": (
+        *("alexnet", "alexnet_strided", "simple_cnn", "vgg", "inception", "googlenet"),
+        *("resnet", "resnet18", "resnet18_strided", "mobilenet", "mobilenet_v2"),
+        *("nose_small", "nose_tiny", "nose_deep", "medium", "large", "wide256", "points68", "unet"),
+        *("keras_mobilenet", "keras_resnet50", "keras_vgg16"),
+    ),
     "head": ("dense", "pooled", "heatmap"),
+    "padding": ("valid", "same"),
+    "weights": ("none", "imagenet"),
+    "decoding": ("soft_argmax", "argmax", "centre_of_mass"),
     "optimizer": ("adam", "adamw", "sgd", "nadam", "rmsprop"),
     "schedule": ("constant", "step", "cosine", "one_cycle", "plateau"),
-    "loss": ("huber", "mse", "mae"),
+    "loss": ("huber", "mse", "mae", "wing", "gaussian_nll", "map_mse", "map_cross_entropy"),
+    "map_target": ("gaussian", "disc"),
     "precision": ("float32", "mixed_bfloat16"),
 }
 
@@ -102,13 +123,13 @@ CHOICES = {
 LIMITS = {
     SplitSettings: {"share": (0.01, 0.5), "fold": (0, 99)},
     NetworkSettings: {
-        **{"filters": (1, 1024), "dense_units": (1, 16384)},
-        **dict.fromkeys(("dropout_start", "dropout_step", "dropout_ceiling"), (0, 0.95)),
+        **{"filters": (1, 1024), "depth": (1, 20), "dense_layers": (0, 8), "dense_units": (1, 16384)},
+        **dict.fromkeys(("dropout_start", "dropout_step", "dropout_ceiling", "dropout_head"), (0, 0.95)),
     },
     TrainSettings: {
         **{"epochs": (1, 100_000), "patience": (0, 100_000), "batch_size": (1, 65536), "learning_rate": (1e-9, 1e3)},
         **{"weight_decay": (0, 1e3), "momentum": (0, 0.9999), "clip_norm": (0, 1e9), "huber_delta": (1e-3, 1e6)},
-        **{"dropout_ramp": (0, 1)},
+        **{"wing_width": (1e-3, 1e6), "wing_curve": (1e-3, 1e6), "map_radius": (0.1, 1e3), "dropout_ramp": (0, 1)},
     },
     # Below 16 px nothing is left after four halvings.
     SpecialistSettings: {"width": (0.05, 4), "size": (16, 1024), "jitter": (0, 1e3), "frozen": (0, 4)},
@@ -138,7 +159,8 @@ def with_overrides(settings, overrides, where="--set"):
 
 def _replaced(settings, path, value, where):
     name, *rest = path
-    names = [f.name for f in dataclasses.fields(settings)]
+    kinds = {f.name: f.type for f in dataclasses.fields(settings)}
+    names = list(kinds)
     if name not in names:
         near = get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -146,14 +168,20 @@ def _replaced(settings, path, value, where):
     old = getattr(settings, name)
     if rest and not dataclasses.is_dataclass(old):
         raise UsageError(f"{where}: {name!r} has no fields")
-    new = _replaced(old, rest, value, where) if rest else _allowed(settings, name, _converted(old, value, where), where)
+    if rest:
+        new = _replaced(old, rest, value, where)
+    else:
+        new = _allowed(settings, name, _converted(kinds[name], value, where), where)
     return dataclasses.replace(settings, **{name: new})
 
 
-def _converted(old, value, where):
-    kind = type(old)
-    if dataclasses.is_dataclass(old):
-        raise UsageError(f"{where}: expected one of its fields: {', '.join(f.name for f in dataclasses.fields(old))}")
+def _converted(kind, value, where):
+    if dataclasses.is_dataclass(kind):
+        raise UsageError(f"{where}: expected one of its fields: {', '.join(f.name for f in dataclasses.fields(kind))}")
+    if get_args(kind):  # int | None
+        if value is None:
+            return None
+        kind = get_args(kind)[0]
     try:
         if kind is bool:
             return {"true": True, "false": False}[str(value).lower()]
@@ -181,7 +209,7 @@ def _allowed(settings, name, value, where):
     if isinstance(value, str) and name in CHOICES and value not in CHOICES[name]:
         raise UsageError(f"{where}: expected one of {', '.join(CHOICES[name])}; received {value!r}")
     low, high = LIMITS[type(settings)].get(name, (-math.inf, math.inf))
-    if not isinstance(value, str) and not low <= value <= high:
+    if not isinstance(value, str | None) and not low <= value <= high:
         raise UsageError(f"{where}: expected {low:g} to {high:g}; received {value!r}")
     return value
 

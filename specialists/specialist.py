@@ -193,7 +193,7 @@ def network_arguments(settings, slots, made):
 @functools.lru_cache(maxsize=4)  # about 22 MB stay per network built, and tracing it takes seconds: share it
 def _compiled(network, train, slots, shape, frozen, seed):
     """A compiled network for specialists of one shape, with its fresh weights kept on it."""
-    model = build_network(network, slots, shape, train.precision, seed)
+    model = build_network(network, slots, shape, train.precision, seed, train.loss)
     freeze(model, frozen)
     compile_network(model, train)
     model.pristine_weights = get_weights(model)

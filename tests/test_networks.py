@@ -1,206 +1,275 @@
-"""Networks: every backbone with every head keeps one contract; dropout, freezing and soft-argmax do what they say."""
+"""Every network keeps one contract. A new network is a new row of CONFORMANCE."""
+
+import dataclasses
+import functools
+import itertools
 
 import keras
 import numpy as np
 import pytest
-import tiny
 
+from base_models.cost import multiply_adds, parameters
 from base_models.fit import compile_network, set_dropouts
 from base_models.heads import HEADS
-from base_models.layers import ScheduledDropout, SoftArgmax
-from base_models.network import BACKBONES, build_network, depth_rates, dropouts, freeze, set_anchor
-from base_models.predict import predict
-from base_models.schedules import dropout_factor
-from base_models.settings import CHOICES, NetworkSettings, TrainSettings
-from base_models.weights import get_weights, set_weights
-from data.errors import UsageError
+from base_models.layers import ScheduledDropout
+from base_models.network import BACKBONES, build_network, freeze, set_anchor
+from base_models.settings import NetworkSettings, TrainSettings
+from base_models.weights import get_weights, set_weights, transfer
 from data.storage import read_arrays, write_arrays
 
-SLOTS, SHAPE = 3, (32, 32, 1)
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, *SHAPE), np.uint8)
-SMALL = {"filters": 4, "dense_units": 8}
-
-# Numbers that a network of 4 filters, 8 units and 3 slots has at 32 px, batch-norm statistics and anchor included.
-CONFORMANCE = [
-    ("alexnet", "dense", 5376),
-    ("alexnet", "pooled", 4680),
-    ("alexnet", "heatmap", 5591),
-    ("resnet", "dense", 17840),
-    ("resnet", "pooled", 17248),
-    ("resnet", "heatmap", 18119),
-]
+SLOTS, SHAPE, STEPS = 3, (48, 48, 1), 20
+TRAIN = TrainSettings(loss="mse", learning_rate=0.003)
 
 
-def test_every_network_is_in_the_table_and_in_the_settings():
-    assert {row[:2] for row in CONFORMANCE} == {(b, h) for b in BACKBONES for h in HEADS}
-    assert CHOICES["backbone"] == tuple(BACKBONES)
-    assert CHOICES["head"] == tuple(HEADS)
+SAME = {"padding": "same"}
+# A small version of every network: its settings, the numbers that it trains at 48x48x1 px with 3 slots, and
+# (side, channels) of each block's output.
+CONFORMANCE = {
+    "alexnet": ({"filters": 4}, 659_658, ((24, 4), (12, 8), (6, 16), (3, 20))),
+    "alexnet_strided": ({"filters": 8}, 567_434, ((6, 8), (3, 21), (1, 21))),
+    "simple_cnn": ({"filters": 2}, 27_674, ((48, 2),)),
+    "vgg": ({"filters": 4, "dense_units": 64}, 41_738, ((24, 4), (12, 8), (6, 16), (3, 32))),
+    "inception": ({"filters": 8, "depth": 2}, 21_614, ((24, 8), (12, 16), (6, 64))),
+    "googlenet": ({"filters": 8}, 96_062, ((24, 8), (12, 24), (6, 60), (3, 104), (2, 128))),
+    "resnet": ({"filters": 4, "depth": 1}, 8_042, ((24, 4), (12, 8), (6, 12), (3, 16))),
+    "resnet18": ({"filters": 4, "depth": 1}, 19_698, ((24, 4), (12, 8), (6, 16), (3, 32))),
+    "resnet18_strided": ({"filters": 4, "depth": 1}, 19_858, ((12, 4), (6, 8), (3, 16), (2, 32))),
+    "mobilenet": ({"filters": 4, "depth": 1}, 33_542, ((24, 8), (12, 16), (6, 32), (3, 64), (2, 128))),
+    "mobilenet_v2": ({"filters": 8}, 159_374, ((24, 4), (12, 6), (6, 8), (3, 24), (2, 320))),
+    "nose_small": ({"filters": 8}, 7_366, ((23, 8), (10, 16), (4, 16), (1, 16))),
+    "nose_tiny": ({}, 44_156, ((23, 16), (10, 32), (4, 32))),
+    "nose_deep": ({"filters": 4}, 29_190, ((24, 4), (12, 8), (6, 16), (3, 32), (1, 64))),
+    "medium": ({"filters": 8, **SAME}, 7_018, ((24, 8), (12, 8), (6, 4), (3, 4), (1, 4))),
+    "large": ({"filters": 16, **SAME}, 10_410, ((24, 16), (12, 16), (6, 8), (3, 8), (1, 4))),
+    "wide256": ({"filters": 16, **SAME}, 12_390, ((24, 16), (12, 16), (6, 16), (3, 16), (1, 16))),
+    "points68": ({"filters": 4, **SAME}, 182_054, ((24, 4), (12, 8), (6, 16), (3, 32), (1, 128))),
+    "unet": ({"filters": 4, "depth": 2}, 17_143, ((24, 4), (12, 8), (48, 4))),
+    "keras_mobilenet": ({"filters": 8}, 214_470, ((24, 16), (12, 32), (6, 64), (3, 128), (1, 256))),
+    "keras_resnet50": ({}, 23_540_614, ((24, 64), (12, 256), (6, 512), (3, 1024), (2, 2048))),
+    "keras_vgg16": ({}, 14_716_614, ((24, 64), (12, 128), (6, 256), (3, 512), (1, 512))),
+}
+
+# The network of the defaults at 96x96x1 px with 15 slots: the numbers that it trains, and its multiply-adds.
+FULL = {
+    "alexnet": (3_243_570, 48_336_480),
+    "alexnet_strided": (5_927_134, 208_840_032),
+    "simple_cnn": (1_658_970, 2_156_544),
+    "vgg": (6_170_814, 474_790_912),
+    "inception": (696_190, 102_968_832),
+    "googlenet": (6_005_310, 276_086_784),
+    "resnet": (1_050_814, 228_118_272),
+    "resnet18": (11_183_070, 1_251_032_064),
+    "resnet18_strided": (11_185_630, 318_667_776),
+    "mobilenet": (3_237_150, 102_978_048),
+    "mobilenet_v2": (2_261_726, 53_720_448),
+    "nose_small": (58_078, 14_914_496),
+    "nose_tiny": (201_476, 14_477_324),
+    "nose_deep": (541_790, 43_943_808),
+    "medium": (107_838, 92_942_336),
+    "large": (312_382, 344_515_584),
+    "wide256": (2_399_646, 1_490_825_984),
+    "points68": (5_446_686, 83_933_184),
+    "unet": (1_974_175, 583_778_304),
+    "keras_mobilenet": (3_237_150, 102_978_048),
+    "keras_resnet50": (23_589_790, 693_841_920),
+    "keras_vgg16": (14_728_926, 2_808_167_424),
+}
+
+# Deep networks take long to build and trace: only their shapes and numbers are checked every time.
+SLOW = ("googlenet", "mobilenet_v2", "keras_mobilenet", "keras_resnet50", "keras_vgg16")
+ROWS = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CONFORMANCE]
 
 
-@pytest.mark.parametrize(("backbone", "head", "values"), CONFORMANCE)
-def test_conformance(backbone, head, values, tmp_path):
-    settings = NetworkSettings(backbone=backbone, head=head, **SMALL)
-    model, twin, other = (build_network(settings, SLOTS, SHAPE, seed=seed) for seed in (5, 5, 6))
-    for network in (model, twin, other):
-        set_anchor(network, np.full((SLOTS, 2), 15.5))
-    weights = get_weights(model)
-    assert sum(array.size for array in weights.values()) == values
-    assert model.output_shape == (None, SLOTS, 2)
-    assert all(np.array_equal(array, get_weights(twin)[name]) for name, array in weights.items())  # from the seed
-    assert any(not np.array_equal(array, get_weights(other)[name]) for name, array in weights.items())
-    rng = np.random.default_rng(1)  # heads start at zero: give every variable something to say
-    changed = {name: array + rng.uniform(0, 0.1, array.shape).astype("float32") for name, array in weights.items()}
-    set_weights(model, changed, "test")
-    write_arrays(tmp_path / "w.npz", get_weights(model))
-    set_weights(other, read_arrays(tmp_path / "w.npz"), "test")
-    answer = np.asarray(model(IMAGES.astype("float32")))
-    assert answer.dtype == np.float32
-    assert np.isfinite(answer).all()
-    assert np.ptp(answer, 0).max() > 1e-4  # it looks at the image
-    np.testing.assert_array_equal(answer, np.asarray(other(IMAGES.astype("float32"))))
+def discs(seed):
+    """Sixteen images of three discs, each of a shade of its own, and the discs' middles in px."""
+    rng = np.random.default_rng(seed)
+    middles = rng.uniform(8, 40, (16, SLOTS, 2)).astype(np.float32)
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    images = np.zeros((16, *SHAPE), np.float32)
+    for i in range(SLOTS):
+        distance = np.hypot(x - middles[:, i, :1, None], y - middles[:, i, 1:, None])
+        images[distance < 5] = 250 - 80 * i
+    return images, middles
 
 
-def test_predict_gives_each_face_its_own_answer_whatever_the_number_of_faces():
-    model = build_network(NetworkSettings(head="heatmap", **SMALL), SLOTS, SHAPE)
-    images = np.random.default_rng(2).integers(0, 256, (131, *SHAPE), np.uint8)  # more than one batch
-    whole = predict(model, images)
-    assert whole.shape == (131, SLOTS, 2)
-    np.testing.assert_allclose(predict(model, images[129:]), whole[129:], atol=1e-4)
-    assert predict(model, images[:0]).shape == (0, SLOTS, 2)
+IMAGES, MIDDLES = discs(0)
 
 
-def test_the_default_alexnet_is_that_of_the_main_design():
-    settings = NetworkSettings(backbone="alexnet", head="dense", filters=20, dense_units=720)
-    model = build_network(settings, 17, (96, 96, 1))
-    convolutions = [model.get_layer(f"conv{i}") for i in (1, 2, 3, 4)]
-    assert [layer.filters for layer in convolutions] == [20, 40, 80, 100]
-    assert [layer.input.shape[1] for layer in convolutions] == [96, 48, 24, 12]
-    assert 3.1e6 < sum(array.size for array in get_weights(model).values()) < 3.3e6
-
-
-@pytest.mark.parametrize(
-    ("start", "step", "ceiling", "rates"),
-    [
-        (0.0, 0.02, 0.1, (0, 0.02, 0.04, 0.06, 0.08, 0.1)),
-        (0.1, 0.1, 0.25, (0.1, 0.2, 0.25, 0.25, 0.25, 0.25)),
-        (0.3, 0.0, 0.5, (0.3,) * 6),
-        (0.3, 0.1, 0.2, (0.2,) * 6),
-    ],
-)
-def test_dropout_rises_with_depth_to_its_ceiling(start, step, ceiling, rates):
-    settings = NetworkSettings(dropout_start=start, dropout_step=step, dropout_ceiling=ceiling, **SMALL)
-    assert depth_rates(settings, 6) == pytest.approx(rates)
-    for backbone in BACKBONES:
-        model = build_network(tiny.with_overrides(settings, {"backbone": backbone}), SLOTS, SHAPE)
-        assert [layer.full_rate for layer in dropouts(model)][:4] == pytest.approx(rates[:4])
-
-
-@pytest.mark.parametrize(
-    ("field", "words"),
-    [
-        ("backbone", "network.backbone: expected one of alexnet, resnet; received 'vgg'"),
-        ("head", "network.head: expected one of dense, pooled, heatmap; received 'vgg'"),
-    ],
-)
-def test_unknown_names_are_refused(field, words):
-    with pytest.raises(UsageError, match=words):
-        build_network(NetworkSettings(**{field: "vgg"}), SLOTS, SHAPE)
-
-
-def test_a_heat_map_of_an_image_that_cannot_be_halved_four_times_is_refused():
-    with pytest.raises(UsageError, match="multiple of 16 px; received"):
-        build_network(NetworkSettings(head="heatmap", **SMALL), SLOTS, (40, 40, 1))
-
-
-@pytest.mark.parametrize(("row", "column"), [(0, 0), (11, 12), (23, 5)])
-def test_soft_argmax_of_a_peak_is_its_position(row, column):
-    maps = np.zeros((2, 24, 24, 2), np.float32)
-    maps[0, row, column, 1] = 60
-    found = np.asarray(SoftArgmax((96, 96), border=0.1)(maps))
-    # 24 cells of 4.8 px cover -9.6 to 105.6 px of the image's own -0.5 to 95.5: a tenth more on each side.
-    wanted = [-10.1 + 4.8 * (column + 0.5), -10.1 + 4.8 * (row + 0.5)]
-    np.testing.assert_allclose(found[0, 1], wanted, atol=1e-3)
-    np.testing.assert_allclose(found[[0, 1, 1], [0, 0, 1]], 47.5, atol=1e-3)  # a flat map: the middle
-
-
-class Dropped(keras.losses.Loss):
-    """The share of zeros: what a fit step really dropped."""
-
-    def call(self, y_true, y_pred):
-        return keras.ops.mean(keras.ops.cast(y_pred == 0, "float32"), -1) + 0 * keras.ops.mean(y_pred, -1)
-
-
-@pytest.fixture(scope="module")
-def dropping():
-    """A network of one scheduled dropout of 0.4 over 2,000 ones, compiled once."""
-    inputs = keras.Input((1,))
-    ones = keras.layers.Dense(2000, kernel_initializer="zeros", bias_initializer="ones")(inputs)
-    model = keras.Model(inputs, ScheduledDropout(0.4)(ones))
-    model.compile(optimizer=keras.optimizers.SGD(0.0), loss=Dropped())
+def build(name, slots=SLOTS, seed=5):
+    model = build_network(NetworkSettings(backbone=name, **CONFORMANCE[name][0]), slots, SHAPE, seed=seed)
+    set_anchor(model, np.full((slots, 2), 24.0))
     return model
 
 
-def observed(model, epoch, factor):
-    set_dropouts(model, 7, epoch, factor)
-    x = np.zeros((40, 1), np.float32)
-    return model.fit(x, x, batch_size=10, epochs=1, verbose=0, shuffle=False).history["loss"][0]
+@functools.cache
+def built(name):
+    """A network that several tests look at; none changes its weights."""
+    return build(name)
 
 
-@pytest.mark.parametrize("factor", [1.0, 0.5, 0.0, 0.25])
-def test_a_traced_fit_step_drops_the_share_that_was_set(dropping, factor):
-    # 80,000 draws: four standard deviations are 0.007.
-    assert observed(dropping, 0, factor) == pytest.approx(0.4 * factor, abs=0.007)
+def train(model):
+    """Losses of STEPS steps; everything random is set before each, as the training loop does before each epoch."""
+    losses = []
+    for step in range(STEPS):
+        set_dropouts(model, 7, step, 1.0)
+        losses.append(float(model.train_on_batch(IMAGES, MIDDLES)))
+    return losses
 
 
-def test_the_observed_drop_rises_over_the_ramp(dropping):
-    settings = TrainSettings(epochs=10, dropout_ramp=0.4)
-    dropped = [observed(dropping, epoch, dropout_factor(settings, epoch)) for epoch in range(6)]
-    np.testing.assert_allclose(dropped, [0, 0.1, 0.2, 0.3, 0.4, 0.4], atol=0.007)
+def look(model):
+    return np.asarray(model(IMAGES, training=False))
 
 
-def test_an_epoch_drops_the_same_again_and_another_epoch_drops_others(dropping):
-    first, again, other = observed(dropping, 3, 1.0), observed(dropping, 3, 1.0), observed(dropping, 4, 1.0)
-    assert first == again
-    assert first != other
+def equal(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
-def test_dropout_leaves_inference_and_the_mean_alone(dropping):
-    set_dropouts(dropping, 7, 0, 1.0)
-    np.testing.assert_array_equal(dropping.predict(np.zeros((4, 1)), verbose=0), 1)
-    layer, ones = dropouts(dropping)[0], np.ones((40, 2000), np.float32)
-    np.testing.assert_array_equal(np.asarray(layer(ones, training=False)), 1)
-    dropped = np.asarray(layer(ones, training=True))
-    assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.6)}
-    assert dropped.mean() == pytest.approx(1, abs=0.012)
+def test_every_network_has_a_row():
+    assert CONFORMANCE.keys() == FULL.keys() == BACKBONES.keys()
 
 
-def test_no_two_layers_batches_or_epochs_share_their_noise():
-    inputs = keras.Input((64,))
-    model = keras.Model(inputs, ScheduledDropout(0.5)(ScheduledDropout(0.5)(inputs)))
-    ones, masks = np.ones((4, 64), np.float32), []
-    for epoch in range(3):
-        set_dropouts(model, 7, epoch, 1.0)
-        masks += [np.asarray(layer(ones, training=True)).tobytes() for _ in range(4) for layer in dropouts(model)]
-    assert len(set(masks)) == len(masks) == 24
+@pytest.mark.parametrize("name", CONFORMANCE)
+def test_blocks_and_numbers(name):
+    (_, values, blocks), model = CONFORMANCE[name], built(name)
+    assert model.input_shape == (None, *SHAPE)
+    assert model.output_shape == (None, SLOTS, 2)
+    assert parameters(model) == values
+    ends = [model.get_layer(f"dropout{i + 1}") for i in range(len(blocks))]
+    assert all(isinstance(layer, ScheduledDropout) for layer in ends)
+    assert tuple(layer.output.shape[1:] for layer in ends) == tuple((h, h, c) for h, c in blocks)
+    assert f"dropout{len(blocks) + 1}" not in [layer.name for layer in model.layers]
+    assert all(layer.dtype_policy.name == "float32" for layer in model.layers)
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
-def test_a_dropout_rate_outside_its_range_is_refused(rate):
-    with pytest.raises(ValueError, match=f"Received: rate={rate}"):
-        ScheduledDropout(rate)
+@pytest.mark.parametrize("name", ROWS)
+def test_trains_and_gives_the_same_again(name, tmp_path):
+    """Finite, from its seed, trains, deterministic, saves and loads exactly; what is loaded answers as what trained."""
+    model = build(name)
+    fresh = get_weights(model)
+    other = build(name, seed=6)
+    assert not equal(fresh, get_weights(other))
+    compile_network(model, TRAIN)
+    losses = train(model)
+    assert np.isfinite(losses).all()
+    assert losses[-1] < 0.8 * losses[0]
+    trained, answer = get_weights(model), look(model)
+    assert answer.shape == (16, SLOTS, 2)
+    assert answer.dtype == np.float32
+    assert np.isfinite(answer).all()
+    assert np.ptp(answer, 0).max() > 1e-3  # it looks at the image
+    write_arrays(tmp_path / "w.npz", trained)
+    set_weights(other, read_arrays(tmp_path / "w.npz"), "test")
+    assert equal(get_weights(other), trained)
+    np.testing.assert_array_equal(look(other), answer)
+    set_weights(model, fresh, "test")
+    for variable, value in zip(model.optimizer.variables, model.pristine_optimizer, strict=True):
+        variable.assign(value)
+    assert train(model) == losses
+    assert equal(get_weights(model), trained)
 
 
-@pytest.mark.parametrize("backbone", list(BACKBONES))
-def test_frozen_blocks_keep_weights_and_statistics_through_a_fit(backbone):
-    model = build_network(NetworkSettings(backbone=backbone, head="pooled", **SMALL), SLOTS, SHAPE)
-    freeze(model, 2)
-    compile_network(model, TrainSettings(optimizer="adamw", learning_rate=0.01, weight_decay=0.1))
-    before = get_weights(model)
-    truth = np.random.default_rng(3).uniform(0, 32, (5, SLOTS, 2)).astype(np.float32)
-    model.fit(IMAGES.astype(np.float32), truth, epochs=2, verbose=0, batch_size=5)
-    moved = {name for name, array in get_weights(model).items() if not np.array_equal(array, before[name])}
-    early = ("conv1", "norm1", "conv2", "norm2", "stem", "stage1", "stage2")
-    late = [name for name in before if not name.startswith(early) and not name.endswith("anchor")]
-    assert moved == set(late)
+@pytest.mark.parametrize("name", ROWS)
+def test_transfers_all_but_the_last_layer_to_other_slots(name):
+    source, target = get_weights(built(name)), build(name, slots=2, seed=6)
+    done = transfer(target, source)
+    assert set(done.copied) == {path for path in source if not path.startswith(("coordinates", "maps", "positions"))}
+    assert len(done.copied) >= 2
+    after = get_weights(target)
+    assert equal({path: after[path] for path in done.copied}, {path: source[path] for path in done.copied})
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_takes_colour_images_that_are_no_squares_and_gives_heat_maps(name):
+    settings = NetworkSettings(backbone=name, **{**CONFORMANCE[name][0], "head": "heatmap", "dense_units": 4})
+    model = build_network(settings, SLOTS, (60, 80, 3))
+    assert model.output_shape == (None, SLOTS, 2)
+    images = np.random.default_rng(1).uniform(0, 255, (2, 60, 80, 3)).astype(np.float32)
+    answer = np.asarray(model(images))
+    assert ((answer > -8.5) & (answer < (87.5, 65.5))).all()  # the image and a tenth more on each side
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_takes_every_image(head):
+    for shape in ((60, 80, 3), (33, 47, 1), (16, 16, 2)):
+        model = build_network(NetworkSettings(head=head, filters=4, dense_units=8), SLOTS, shape)
+        assert np.isfinite(np.asarray(model(np.full((2, *shape), 9, np.float32)))).all()
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_any_number_of_its_blocks_can_be_frozen(name):
+    model, counts = built(name), []
+    for i in range(len(CONFORMANCE[name][2]) + 1):
+        freeze(model, i)
+        counts.append(parameters(model))
     freeze(model, 0)
-    assert all(layer.trainable for layer in model.layers)
+    assert counts[0] == parameters(model) == CONFORMANCE[name][1]
+    assert all(a > b for a, b in itertools.pairwise(counts))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_defaults_have_as_many_numbers_as_the_table_says(name):
+    padding = SAME if name == "points68" else {}
+    model = build_network(NetworkSettings(backbone=name, **padding), 15, (96, 96, 1))
+    assert (parameters(model), multiply_adds(model)) == FULL[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "numbers"),
+    [
+        ("nose_small", (60, 80, 1), 96),
+        ("nose_tiny", (60, 80, 1), 1280),
+        ("points68", (224, 224, 1), 8192),
+        ("medium", (120, 160, 1), 96),
+        ("simple_cnn", (96, 96, 1), 55296),
+        ("alexnet", (96, 96, 1), 3600),
+    ],
+)
+def test_dense_layers_see_as_many_numbers_as_in_the_seed_systems(name, shape, numbers):
+    model = build_network(NetworkSettings(backbone=name), 1, shape)
+    assert model.get_layer("flatten").output.shape == (None, numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "shape"),
+    [
+        ("alexnet", {"depth": 3}, (12, 12, 80)),
+        ("alexnet", {"depth": 5}, (3, 3, 100)),
+        ("vgg", {"depth": 5}, (3, 3, 256)),
+        ("inception", {"depth": 1}, (12, 12, 256)),
+        ("resnet", {"depth": 1}, (6, 6, 128)),
+        ("simple_cnn", {"depth": 2}, (96, 96, 6)),
+        ("mobilenet", {"filters": 16, "depth": 1}, (3, 3, 512)),
+        ("mobilenet_v2", {"depth": 3}, (12, 12, 1280)),
+        ("nose_small", {"filters": 8, "padding": "same"}, (6, 6, 16)),
+        ("keras_mobilenet", {"filters": 8}, (3, 3, 256)),
+    ],
+)
+def test_width_and_depth_are_arguments(name, fields, shape):
+    model = build_network(NetworkSettings(backbone=name, head="pooled", **fields), 1, (96, 96, 1))
+    assert model.get_layer("pooled").input.shape[1:] == shape
+
+
+def test_mobilenet_is_that_of_keras():
+    own, keras_own = (
+        build_network(NetworkSettings(backbone=n), 15, (96, 96, 1)) for n in ("mobilenet", "keras_mobilenet")
+    )
+    assert (parameters(own), multiply_adds(own)) == (parameters(keras_own), multiply_adds(keras_own))
+
+
+def test_multiply_adds_are_those_counted_by_hand():
+    inputs = keras.Input((10, 12, 2))
+    x = keras.layers.Conv2D(4, 3, strides=2, padding="same")(inputs)  # 5 x 6 px, each 3 x 3 x 2 x 4
+    x = keras.layers.DepthwiseConv2D(3, padding="valid")(x)  # 3 x 4 px, each 3 x 3 x 4
+    x = keras.layers.Dense(7)(keras.layers.Flatten()(x))  # 48 x 7
+    model = keras.Model(inputs, x)
+    assert multiply_adds(model) == 30 * 72 + 12 * 36 + 48 * 7
+    assert multiply_adds(keras.Model(inputs, model(inputs))) == multiply_adds(model)
+    assert parameters(model) == 72 + 4 + 36 + 4 + 48 * 7 + 7
+
+
+def test_bfloat16_networks_answer_in_float32():
+    settings = dataclasses.replace(NetworkSettings(), filters=4, dense_units=8)
+    for head in HEADS:
+        model = build_network(dataclasses.replace(settings, head=head), SLOTS, SHAPE, "mixed_bfloat16")
+        assert look(model).dtype == np.float32
+        assert model.get_layer("conv1").compute_dtype == "bfloat16"

@@ -34,13 +34,18 @@ def value(settings, key):
         ("specialist.network.filters", "8", 8),
         ("specialist.augment.shift", "0.5", 0.5),
         ("split.fold", "3", 3),
+        ("network.filters", None, None),
+        ("network.dropout_start", 0, 0.0),
+        ("network.dense_norm", "false", False),
+        ("network.head", "pooled", "pooled"),
+        ("network.padding", "same", "same"),
     ],
 )
 def test_one_field_is_replaced_in_its_own_type(key, text, wanted):
     before = Settings()
     after = with_overrides(before, {key: text})
     assert value(after, key) == wanted
-    assert type(value(after, key)) is type(value(before, key))
+    assert type(value(after, key)) is type(wanted)
     assert with_overrides(after, {key: value(before, key)}) == before  # nothing else changed
     assert before == Settings()
 
@@ -79,6 +84,11 @@ BAD = [
     ("ensemble.flip", None, "expected true or false; received None"),
     ("train.loss", 3, "expected text; received 3"),
     ("train.loss", None, "expected text; received None"),
+    ("network.filters", "", "expected a whole number of 0 or more; received ''"),
+    ("network.filters", "0", "expected 1 to 1024; received 0"),
+    ("network.head", 3, "expected text; received 3"),
+    ("network.head", "flat", "expected one of dense, pooled, heatmap; received 'flat'"),
+    ("network.dense_norm", 1, "expected true or false; received 1"),
     ("train.loss", ["mse"], "expected text; received ['mse']"),
 ]
 

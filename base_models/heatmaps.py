@@ -1,0 +1,90 @@
+"""Heat maps to positions. `keras.ops` only.
+
+Every decoding turns a map into weights of its cells; the position is the weighted mean of the cells' positions.
+"""
+
+import keras
+from keras import ops
+
+SHARPNESS = 20.0  # heat to logits: e^20 is more than a map has cells, so a peak of heat 1 outweighs all the rest
+BORDER = 0.1  # share of the image that soft-argmax's grid reaches beyond it on each side
+
+
+def soft_argmax(maps, heat):
+    """The softmax over the map. Under a loss of coordinates this is trained end to end, sub-pixel and bounded by the
+    map: integral regression of Sun et al. 2018 (arXiv:1711.08229). Under a loss of maps it only decodes them."""
+    return ops.softmax(SHARPNESS * maps if heat else maps, axis=1)
+
+
+def argmax(maps, heat):
+    """All weight on the highest cell, as Tompson et al. 2014 (arXiv:1406.2984): no finer than the cells."""
+    return ops.one_hot(ops.argmax(maps, axis=1), maps.shape[1], axis=1)
+
+
+def centre_of_mass(maps, heat):
+    """Weighted argmax: the heat of all cells that have at least half of the highest one's, so that what is far away
+    and faint does not pull. Sub-pixel, after the centroids of Bulat and Tzimiropoulos 2016 (arXiv:1609.01743)."""
+    warm = maps - ops.min(maps, axis=1, keepdims=True) if heat else ops.softmax(maps, axis=1)
+    warm = warm + 1e-9  # a flat map has its middle
+    warm = ops.where(warm >= ops.max(warm, axis=1, keepdims=True) / 2, warm, ops.zeros_like(warm))
+    return warm / ops.sum(warm, axis=1, keepdims=True)
+
+
+DECODINGS = {"soft_argmax": soft_argmax, "argmax": argmax, "centre_of_mass": centre_of_mass}
+
+
+@keras.saving.register_keras_serializable("keypoints")
+class MapPositions(keras.layers.Layer):
+    """Heat maps [b, h, w, slots] to positions in px [b, slots, 2 + n].
+
+    Args:
+        size: (H, W) of the image that the maps cover, px.
+        decoding: a name in DECODINGS.
+        gives: what follows the position: "positions" nothing; "spread" the logarithm of the standard deviation, px,
+            that the map has about it; "heat" and "logits" the map itself, which a loss compares with heat, or whose
+            softmax it compares with a distribution.
+    """
+
+    def __init__(self, size, decoding="soft_argmax", gives="positions", **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.decoding, self.gives = tuple(size), decoding, gives
+
+    @property
+    def trains_maps(self):
+        return self.gives in ("heat", "logits")
+
+    def build(self, input_shape):
+        self.cells = tuple(input_shape[1:3])
+
+    def call(self, inputs):
+        h, w = self.cells
+        maps = ops.reshape(ops.cast(inputs, "float32"), (-1, h * w, inputs.shape[-1]))
+        weights = DECODINGS[self.decoding](maps, self.gives == "heat")
+        x, y = self.axes()
+        grid = ops.stack([ops.tile(x, [h]), ops.repeat(y, w)], axis=-1)
+        positions = ops.einsum("bps,pc->bsc", weights, grid)
+        if self.gives == "spread":
+            variance = ops.einsum("bps,pc->bsc", weights, ops.square(grid)) - ops.square(positions)
+            spread = 0.5 * ops.log(ops.maximum(ops.mean(variance, -1, keepdims=True), 1e-2))
+            return ops.concatenate([positions, spread], axis=-1)
+        if self.trains_maps:
+            return ops.concatenate([ops.stop_gradient(positions), ops.transpose(maps, (0, 2, 1))], axis=-1)
+        return positions
+
+    def axes(self):
+        """(x [w], y [h]): middles of the cells, px.
+
+        Where positions are trained, the grid reaches beyond the image, so that a point on the edge, whose weights
+        cannot lie all around it otherwise, can be reached. A map that is itself trained lies where the image is.
+        """
+        border = 0 if self.trains_maps else BORDER
+        (h, w), (height, width) = self.cells, self.size
+        return _middles(w, width, border), _middles(h, height, border)
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size, "decoding": self.decoding, "gives": self.gives}
+
+
+def _middles(cells, pixels, border):
+    middles = (ops.arange(cells, dtype="float32") + 0.5) / cells  # 0..1 over the image
+    return ((middles - 0.5) * (1 + 2 * border) + 0.5) * pixels - 0.5
