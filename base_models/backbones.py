@@ -47,7 +47,7 @@ BACKBONES = {
     "vgg": Backbone(vgg, "dense", {"dense_units": 512}),
     "inception": Backbone(inception, "pooled"),
     "googlenet": Backbone(googlenet, "pooled", dropout={"dropout_ceiling": 0.0, "dropout_head": 0.4}),
-    "resnet": Backbone(resnet, "pooled"),
+    "resnet": Backbone(resnet, "heatmap", {"dense_units": 64}, {"dropout_ceiling": 0.0}),
     "resnet18": Backbone(resnet18, "pooled"),
     "resnet18_strided": Backbone(resnet18_strided, "pooled"),
     "mobilenet": Backbone(mobilenet, "pooled"),

@@ -32,7 +32,7 @@ def residual(x, filters, depth=2, rate=no_dropout, multiples=(1, 2, 4, 8), strid
     return stages
 
 
-resnet = partial(residual, filters=32, multiples=(1, 2, 3, 4))
+resnet = partial(residual, filters=16, multiples=(1, 2, 3, 4))
 resnet18 = partial(residual, filters=64)
 resnet18_strided = partial(residual, filters=64, strided=True)
 

@@ -28,7 +28,7 @@ class SplitSettings:
 class NetworkSettings:
     """What a network is built from. None = the network's own, as base_models/backbones.py has it."""
 
-    backbone: str = "alexnet"  # a name in base_models.backbones.BACKBONES
+    backbone: str | None = "resnet"  # a name in base_models.backbones.BACKBONES; None, of a specialist: the base's
     filters: int | None = None  # channels of the first layer; the others are multiples of it
     depth: int | None = None  # how many blocks, or of what else its docstring says
     padding: str | None = None  # valid or same, of the small networks, which have valid
@@ -48,17 +48,17 @@ class NetworkSettings:
 class TrainSettings:
     """How a network is trained."""
 
-    epochs: int = 150  # most passes over the training rows
-    patience: int = 50  # epochs without a better trimmed validation RMSE before stopping early; 0 = never
+    epochs: int = 80  # most passes over the training rows
+    patience: int = 40  # epochs without a better trimmed validation RMSE before stopping early; 0 = never
     batch_size: int = 32  # faces
     optimizer: str = "adamw"  # adam, adamw, sgd (with momentum), nadam, rmsprop
-    learning_rate: float = 1e-3  # its highest value
+    learning_rate: float = 2e-3  # its highest value
     schedule: str = "one_cycle"  # constant, step, cosine, one_cycle, plateau
-    weight_decay: float = 1e-4  # AdamW only, per step and unit of learning rate
+    weight_decay: float = 0.05  # AdamW only, per step and unit of learning rate
     momentum: float = 0.9  # SGD only
     clip_norm: float = 1.0  # of the whole gradient; the loss is in px, so SGD diverges without it. 0 = off
     loss: str = "huber"  # a name in base_models.losses: LOSSES, of coordinates, or MAP_LOSSES, of heat maps
-    huber_delta: float = 2.0  # px; beyond it an error counts linearly, so wrong labels pull less
+    huber_delta: float = 1.0  # px; beyond it an error counts linearly, so wrong labels pull less
     wing_width: float = 10.0  # px; within it the wing loss is a logarithm
     wing_curve: float = 2.0  # px; where that bends
     map_target: str = "gaussian"  # what a heat map shall look like: gaussian, or disc of ones
@@ -74,9 +74,9 @@ class SpecialistSettings:
     width: float = 0.4  # side of the square it sees, as a share of the aligned face image
     size: int = 48  # px of its input
     jitter: float = 2.0  # px of the face image; standard deviation of the centre while training
-    frozen: int = 0  # how many of the first blocks keep the base's weights
-    network: NetworkSettings = field(default_factory=NetworkSettings)
-    train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=30, patience=15, learning_rate=1e-3))
+    frozen: int = 1  # how many of the first blocks keep the base's weights
+    network: NetworkSettings = field(default_factory=lambda: NetworkSettings(backbone=None))
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=20, patience=10))
     augment: AugmentSettings = field(default_factory=lambda: AugmentSettings(rotation=10, scale=0.1, shift=0.0))
 
 

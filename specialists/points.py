@@ -1,10 +1,12 @@
 """What differs from point to point: one literal table over the defaults of `SpecialistSettings`."""
 
-from base_models.settings import with_overrides
+import dataclasses
+
+from base_models.settings import NetworkSettings, with_overrides
 
 # Nose tip and bottom lip are the two worst points of every base, and the two that the conventions draw differently:
-# they see more of the face, through narrower dense layers with more dropout. Figures: docs/experiments.md.
-NOSE_AND_LIP = {"width": 0.5, "network.dense_units": 256, "network.dropout_step": 0.05, "network.dropout_ceiling": 0.25}
+# they see more of the face, through a wider head with dropout. Figures: docs/experiments.md.
+NOSE_AND_LIP = {"width": 0.5, "network.dense_units": 96, "network.dropout_head": 0.1}
 
 SPECIALISTS = {
     "nose_tip": NOSE_AND_LIP,
@@ -14,6 +16,9 @@ SPECIALISTS = {
 
 def specialist_settings(settings, point, overrides=()):
     """Settings of one specialist: the run's, then this table's, then the user's for this point.
+
+    Its network is the base's, whose weights it starts from, where `specialist.network.backbone` names no other; other
+    fields of `specialist.network` that are set still count.
 
     Args:
         settings: `Settings` of the run.
@@ -27,7 +32,13 @@ def specialist_settings(settings, point, overrides=()):
     default = type(settings.specialist)()
     # A value that the user set for all specialists wins over the table's.
     table = {key: value for key, value in table.items() if _value(settings.specialist, key) == _value(default, key)}
-    return with_overrides(with_overrides(settings.specialist, table, "specialists/points.py"), dict(overrides))
+    chosen = with_overrides(settings.specialist, table, "specialists/points.py")
+    chosen = with_overrides(chosen, dict(overrides))
+    if chosen.network.backbone is not None:
+        return chosen
+    own = {name: value for name, value in dataclasses.asdict(chosen.network).items() if value is not None}
+    own = {name: value for name, value in own.items() if value != getattr(NetworkSettings(), name)}
+    return dataclasses.replace(chosen, network=dataclasses.replace(settings.network, **own))
 
 
 def _value(settings, key):

@@ -174,7 +174,7 @@ BAD_OPTIONS = [
     (*BASE, "--set=train.loss=rmse", 2, "--set: train.loss: expected one of huber, mse, mae; received 'rmse'"),
     (*BASE, "--set=train.precision=float16", 2, "--set: train.precision: expected one of float32, mixed_bfloat16"),
     (*BASE, "--set=network.filters=0", 2, "--set: network.filters: expected 1 to 1024; received 0"),
-    (*BASE, "--set=network.backbone=vgg", 2, "--set: network.backbone: expected one of alexnet, resnet"),
+    (*BASE, "--set=network.backbone=lenet", 2, "--set: network.backbone: expected one of alexnet, "),
     (*BASE, "--set=network.dropout_start=1", 2, "--set: network.dropout_start: expected 0 to 0.95; received 1.0"),
     (*BASE, "--set=specialist.frozen=5", 2, "--set: specialist.frozen: expected 0 to 4; received 5"),
     (*BASE, "--set=specialist.size=8", 2, "--set: specialist.size: expected 16 to 1024; received 8"),

@@ -37,7 +37,7 @@ def test_predict_gives_each_face_its_own_answer_whatever_the_number_of_faces():
 
 
 def test_the_default_alexnet_is_that_of_the_main_design():
-    model = build_network(NetworkSettings(), 17, (96, 96, 1))
+    model = build_network(NetworkSettings(backbone="alexnet"), 17, (96, 96, 1))
     convolutions = [model.get_layer(f"conv{i}") for i in (1, 2, 3, 4)]
     assert [layer.filters for layer in convolutions] == [20, 40, 80, 100]
     assert [layer.input.shape[1] for layer in convolutions] == [96, 48, 24, 12]
@@ -56,7 +56,7 @@ def test_the_default_alexnet_is_that_of_the_main_design():
 )
 def test_dropout_rises_with_depth_to_its_ceiling(start, step, ceiling, rates):
     settings = NetworkSettings(dropout_start=start, dropout_step=step, dropout_ceiling=ceiling, **SMALL)
-    for backbone in ("alexnet", "resnet", "mobilenet"):
+    for backbone in ("alexnet", "resnet18", "mobilenet"):
         model = build_network(tiny.with_overrides(settings, {"backbone": backbone}), SLOTS, SHAPE)
         assert [layer.full_rate for layer in dropouts(model)][:4] == pytest.approx(rates[:4])
 

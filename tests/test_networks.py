@@ -31,7 +31,7 @@ CONFORMANCE = {
     "vgg": ({"filters": 4, "dense_units": 64}, 41_738, ((24, 4), (12, 8), (6, 16), (3, 32))),
     "inception": ({"filters": 8, "depth": 2}, 21_614, ((24, 8), (12, 16), (6, 64))),
     "googlenet": ({"filters": 8}, 96_062, ((24, 8), (12, 24), (6, 60), (3, 104), (2, 128))),
-    "resnet": ({"filters": 4, "depth": 1}, 8_042, ((24, 4), (12, 8), (6, 12), (3, 16))),
+    "resnet": ({"filters": 4, "depth": 1, "dense_units": 8}, 8_887, ((24, 4), (12, 8), (6, 12), (3, 16))),
     "resnet18": ({"filters": 4, "depth": 1}, 19_698, ((24, 4), (12, 8), (6, 16), (3, 32))),
     "resnet18_strided": ({"filters": 4, "depth": 1}, 19_858, ((12, 4), (6, 8), (3, 16), (2, 32))),
     "mobilenet": ({"filters": 4, "depth": 1}, 33_542, ((24, 8), (12, 16), (6, 32), (3, 64), (2, 128))),
@@ -57,7 +57,7 @@ FULL = {
     "vgg": (6_170_814, 474_790_912),
     "inception": (696_190, 102_968_832),
     "googlenet": (6_005_310, 276_086_784),
-    "resnet": (1_050_814, 228_118_272),
+    "resnet": (310_111, 81_248_256),
     "resnet18": (11_183_070, 1_251_032_064),
     "resnet18_strided": (11_185_630, 318_667_776),
     "mobilenet": (3_237_150, 102_978_048),
@@ -236,7 +236,7 @@ def test_dense_layers_see_as_many_numbers_as_in_the_seed_systems(name, shape, nu
         ("alexnet", {"depth": 5}, (3, 3, 100)),
         ("vgg", {"depth": 5}, (3, 3, 256)),
         ("inception", {"depth": 1}, (12, 12, 256)),
-        ("resnet", {"depth": 1}, (6, 6, 128)),
+        ("resnet", {"depth": 1}, (6, 6, 64)),
         ("simple_cnn", {"depth": 2}, (96, 96, 6)),
         ("mobilenet", {"filters": 16, "depth": 1}, (3, 3, 512)),
         ("mobilenet_v2", {"depth": 3}, (12, 12, 1280)),
@@ -268,7 +268,7 @@ def test_multiply_adds_are_those_counted_by_hand():
 
 
 def test_bfloat16_networks_answer_in_float32():
-    settings = dataclasses.replace(NetworkSettings(), filters=4, dense_units=8)
+    settings = NetworkSettings(backbone="alexnet", filters=4, dense_units=8)
     for head in HEADS:
         model = build_network(dataclasses.replace(settings, head=head), SLOTS, SHAPE, "mixed_bfloat16")
         assert look(model).dtype == np.float32
