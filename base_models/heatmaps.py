@@ -6,7 +6,7 @@ Every decoding turns a map into weights of its cells; the position is the weight
 import keras
 from keras import ops
 
-SHARPNESS = 20.0  # heat to logits: e^20 is more than a map has cells, so a peak of heat 1 outweighs all the rest
+SHARPNESS = 12.0  # heat to logits: a peak of 1 then outweighs the cells of heat 0, and its flanks still count
 BORDER = 0.1  # share of the image that soft-argmax's grid reaches beyond it on each side
 
 

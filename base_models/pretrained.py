@@ -4,6 +4,8 @@ MobileNet: Howard et al. 2017; ResNet50: He et al. 2015; VGG16: Simonyan and Zis
 Keras's own, so that its weight files fit.
 """
 
+import contextlib
+import sys
 from dataclasses import dataclass
 from functools import partial
 
@@ -94,7 +96,9 @@ keras_vgg16 = partial(_application, name="keras_vgg16")
 def load_imagenet(backbone, filters=None):
     """A network of keras.applications for colour images with its ImageNet weights, from Keras's cache or the web."""
     size = {"alpha": filters / 32} if filters else {}
-    return APPLICATIONS[backbone].build(include_top=False, weights="imagenet", input_shape=(224, 224, COLOUR), **size)
+    shape = (224, 224, COLOUR)  # the size the weights were trained at: another one is warned of
+    with contextlib.redirect_stdout(sys.stderr):  # Keras tells there how the download goes
+        return APPLICATIONS[backbone].build(include_top=False, weights="imagenet", input_shape=shape, **size)
 
 
 def start_pretrained(model, settings):
