@@ -87,9 +87,8 @@ class Part:
         wanted = sums.get(name) if isinstance(sums, dict) else None
         path = self.folder / name
         if wanted is None or not path.is_file():
-            raise RunError(
-                f"{path}: expected a file of a finished part; received {'none' if wanted else 'no entry in ' + str(manifest)}"
-            )
+            received = "none" if wanted else f"no entry in {manifest}"
+            raise RunError(f"{path}: expected a file of a finished part; received {received}")
         if sha256_of(path) != wanted:
             raise RunError(
                 f"{path}: damaged: its SHA-256 differs from {manifest}; delete {self.folder} and train it again"
@@ -121,8 +120,9 @@ class Part:
         found = read_json(path)
         differing = sorted(_differences(found, self.identity))
         if differing:
+            more = " ..." if len(differing) > 6 else ""
             raise RunError(
-                f"{self.folder}: was trained with other {', '.join(differing[:6])}{' ...' if len(differing) > 6 else ''}; "
+                f"{self.folder}: was trained with other {', '.join(differing[:6])}{more}; "
                 f"choose another --run, or delete that folder to train it again"
             )
 

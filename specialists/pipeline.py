@@ -84,7 +84,9 @@ def table(summaries, predictions, base):
         scores = {member: figures.points[member][k[0]] for member in figures.members}
         rows.append(_row(point, summary, scores, _trimmed(predictions, k)))
     every = _trimmed(predictions, range(len(predictions.schema)))
-    return [*_aligned([*rows, _row("all points", base, figures.overall, every)]), NOTE]
+    # Specialists of some points only cannot stand beside what is over all points.
+    overall = {member: figures.overall[member] for member in figures.members if member in every}
+    return [*_aligned([*rows, _row("all points", base, overall, every)]), NOTE]
 
 
 def _trimmed(predictions, points):

@@ -132,7 +132,7 @@ def test_history_tells_every_epoch(model, tmp_path):
     assert told == summary
     assert summary["rows"] == 24
     assert [e["dropout"] for e in epochs] == pytest.approx([0, 2 / 3, 1])
-    assert [e["learning_rate"] for e in epochs] == pytest.approx([1e-3, 0.505e-3, 1e-5])
+    assert [e["learning_rate"] for e in epochs] == pytest.approx([r * SETTINGS.learning_rate for r in (1, 0.505, 0.01)])
     assert all(math.isfinite(value) for e in epochs for value in e.values())
     np.testing.assert_array_equal(Part(tmp_path).weights()["view/reference"], np.arange(3.0))
     set_weights(model, {n: a for n, a in Part(tmp_path).weights().items() if n != "view/reference"}, "here")
