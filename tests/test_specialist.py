@@ -209,7 +209,9 @@ def test_frozen_blocks_keep_the_base_s_weights_and_statistics(world, tmp_path):
 
 def test_the_summary_tells_what_came_from_the_base(world):
     summary = world.summaries["left_eye_center"]
-    assert summary["transfer"].startswith("29 arrays copied")  # all but the dense layer after the flattening, and the output
+    assert summary["transfer"].startswith(
+        "29 arrays copied"
+    )  # all but the dense layer after the flattening, and the output
     fresh = {text.partition(" ")[0] for text in summary["fresh"]}
     assert fresh == {"dense1/kernel", "coordinates/kernel", "coordinates/bias", "positions/anchor"}
 
