@@ -11,6 +11,17 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def aligned(rows):
+    """Lines of a table of texts: the first column to the left, the others to the right."""
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            str(v).ljust(w) if i == 0 else str(v).rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+
+
 class BatchBar(keras.callbacks.Callback):
     """A bar over the batches of one epoch, on a terminal only, gone when the epoch ends."""
 

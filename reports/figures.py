@@ -103,6 +103,32 @@ def interval(errors, weights, of=rmse):
     return Interval(of(errors), *_percentiles(_resampled_rmse(errors, weights)))
 
 
+def trimmed_interval(errors, weights, worst):
+    """Interval of the RMSE of `errors` [n, k] without the share `worst` of them, the largest, of each resample.
+
+    Errors are points' distances in px; faces are drawn again, so a resample leaves out what is largest in itself.
+    """
+    face, column = np.nonzero(np.isfinite(errors))
+    distances = errors[face, column].astype(np.float64)
+    order = np.argsort(distances)
+    squared, face = np.square(distances[order]), face[order]
+    value = _lowest_rmse(np.ones((1, len(order))), squared, worst)
+    if len(np.unique(face)) < 2:
+        return Interval(float(value[0]))
+    blocks = np.array_split(weights, max(1, weights.shape[0] * len(order) // 4_000_000))  # bounds memory
+    samples = np.concatenate([_lowest_rmse(block[:, face], squared, worst) for block in blocks])
+    return Interval(float(value[0]), *_percentiles(samples))
+
+
+def _lowest_rmse(counts, squared, worst):
+    """float64 [c]: RMSE of the lowest share 1 - `worst` of sorted `squared` [m], each `counts` [c, m] times there."""
+    total = counts.sum(axis=1, keepdims=True)
+    before = counts.cumsum(axis=1) - counts
+    counts = np.clip(np.maximum(1, np.round(total * (1 - worst))) - before, 0, counts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.sqrt(counts @ squared / (2 * counts.sum(axis=1)))
+
+
 def _resampled_rmse(errors, weights):
     """float64 [count]: the RMSE of each resample; NaN where it holds no value."""
     known = np.isfinite(errors)

@@ -32,10 +32,11 @@ def error_page(predictions, figures, title):
         "data": json_block("report-data", page_data(predictions, figures, plots, sheet)),
     }
     slots |= sections.filters(predictions, figures) | sections.faces(figures) | sections.large_view(figures)
-    return document(title, Template(asset("page.html")).substitute(slots), [_bokeh_script(), asset("page.js")])
+    return document(title, Template(asset("page.html")).substitute(slots), [bokeh_script(), asset("page.js")])
 
 
-def _bokeh_script():
+def bokeh_script():
+    """Bokeh's own script, for pages that load nothing."""
     from bokeh.resources import Resources
 
     # A browser reads "\r" as "\n", and would then refuse the script for its checksum.

@@ -6,7 +6,7 @@ import numpy as np
 
 from base_models.base import split_faces, train_base
 from base_models.predict import WORST, score
-from base_models.progress import say
+from base_models.progress import aligned, say
 from data.errors import DataError
 from reports.figures import measure
 from specialists.ensemble import build_ensemble, summary_lines
@@ -86,7 +86,7 @@ def table(summaries, predictions, base):
     every = _trimmed(predictions, range(len(predictions.schema)))
     # Specialists of some points only cannot stand beside what is over all points.
     overall = {member: figures.overall[member] for member in figures.members if member in every}
-    return [*_aligned([*rows, _row("all points", base, overall, every)]), NOTE]
+    return [*aligned([*rows, _row("all points", base, overall, every)]), NOTE]
 
 
 def _trimmed(predictions, points):
@@ -102,13 +102,3 @@ def _row(name, summary, scores, trimmed):
     low, high = scores["ensemble"][1:]
     about = name, summary["rows"], summary["epochs"], f"{summary['seconds']:.0f}"
     return *about, *shown, f"{low:.3f} to {high:.3f}", *starred
-
-
-def _aligned(rows):
-    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
-    return [
-        "  ".join(
-            str(v).ljust(w) if i == 0 else str(v).rjust(w) for i, (v, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
