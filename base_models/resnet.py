@@ -40,8 +40,10 @@ resnet18_strided = partial(residual, filters=64, strided=True)
 def _basic_block(x, filters, name, halve):
     strides = 2 if halve else 1
     short = x
+    if halve:  # as a 1x1 convolution with strides; oneDNN's writes past its memory where batches differ in size
+        short = layers.MaxPooling2D(1, strides, padding="same", name=f"{name}_halved")(short)
     if halve or x.shape[-1] != filters:
-        short = conv(x, filters, 1, f"{name}_short", strides, relu=False)
+        short = conv(short, filters, 1, f"{name}_short", relu=False)
     x = conv(x, filters, 3, f"{name}_first", strides)
     x = conv(x, filters, 3, f"{name}_second", relu=False)
     x = layers.Add(name=f"{name}_add")([x, short])

@@ -193,3 +193,12 @@ def test_frozen_blocks_keep_weights_and_statistics_through_a_fit(backbone):
     assert moved == set(late)
     freeze(model, 0)
     assert all(layer.trainable for layer in model.layers)
+
+
+def test_a_residual_network_of_few_channels_trains_on_batches_of_two_sizes():
+    """oneDNN's 1x1 convolution with strides wrote past its memory here, which ended the process."""
+    model = build_network(NetworkSettings(backbone="resnet", filters=4, depth=1), SLOTS, SHAPE)
+    compile_network(model, TrainSettings())
+    images, truth = np.zeros((21, *SHAPE), np.float32), np.full((21, SLOTS, 2), 16, np.float32)
+    history = model.fit(images, truth, batch_size=16, epochs=4, verbose=0, shuffle=False).history
+    assert np.isfinite(history["loss"]).all()
