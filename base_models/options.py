@@ -70,8 +70,8 @@ def parser(module, description):
     made = Parser(
         prog=f"python -m {module}",
         description=description,
-        epilog="Exit status: 0 done, 2 bad option or setting, 3 bad data, 4 run folder in use or damaged, "
-        "5 training diverged, 130 and 143 stopped by Ctrl-C and SIGTERM (the same command goes on).",
+        epilog="Exit status: 0 done, 1 disk full or no memory, 2 bad option or setting, 3 bad data, 4 run folder in "
+        "use or damaged, 5 training diverged, 130 and 143 stopped by Ctrl-C and SIGTERM (the same command goes on).",
     )
     add_common_options(made)
     return made

@@ -1,6 +1,7 @@
 """Schemas: named tables of points. Mirror partners, sides and column names derive from the names."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 
 import numpy as np
@@ -42,7 +43,9 @@ class Schema:
     def index(self, point):
         """Index of a point by name. Raises UsageError naming the points there are."""
         if point not in self.points:
-            raise UsageError(f"keypoint: expected one of {', '.join(self.points)}; received {point!r}")
+            near = get_close_matches(point, self.points, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"keypoint: expected one of {', '.join(self.points)}; received {point!r}{hint}")
         return self.points.index(point)
 
     @cached_property

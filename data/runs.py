@@ -123,7 +123,7 @@ class Part:
             more = " ..." if len(differing) > 6 else ""
             raise RunError(
                 f"{self.folder}: was trained with other {', '.join(differing[:6])}{more}; "
-                f"choose another --run, or delete that folder to train it again"
+                f"repeat its options, choose another --run, or delete that folder to train it again"
             )
 
 

@@ -11,7 +11,7 @@ from data.archives import COMPETITION, Located, find, is_zip, zipped
 from data.cache import cached
 from data.errors import DataError, UsageError
 
-SYNTHETIC_COUNT = 800  # faces; trains within minutes on two cores
+SYNTHETIC_COUNT = 600  # faces; trains within minutes on two cores
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # not the network's errors
 
 

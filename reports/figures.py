@@ -49,7 +49,9 @@ class Figures:
         points: dict of member to a list of Intervals, one per point of the schema.
         counts: int [k], values per point.
         offsets: list of Offsets with at least MIN_VALUES values.
-        coverage: [2] Intervals, share of errors within the 50 % and the 90 % radius. point_coverage: float [2, k].
+        coverage: [2] Intervals, share of errors within the 50 % and the 90 % radius; as `predictions.info` has it where
+            the radii were fitted on these very faces. point_coverage: float [2, k], always of the radii as they are.
+        fitted: whether they were.
         worst_share: share of all squared error that the WORST faces make.
         without_worst: RMSE in px of the other faces.
     """
@@ -64,6 +66,7 @@ class Figures:
     counts: np.ndarray
     offsets: list
     coverage: list
+    fitted: bool
     point_coverage: np.ndarray
     worst_share: float
     without_worst: float
@@ -164,6 +167,15 @@ def share_within(errors, radius, weights):
     return Interval(inside.sum() / known.sum(), *low_high)
 
 
+def _coverage(predictions, errors, weights):
+    """The intervals of both levels. A cross-fitted share keeps the interval's width of the plain one."""
+    plain = [share_within(errors, radius, weights) for radius in predictions.radius]
+    if "coverage" not in predictions.info:
+        return plain
+    honest = [np.nan if share is None else share for share in predictions.info["coverage"]]
+    return [Interval(h, h + p.low - p.value, h + p.high - p.value) for h, p in zip(honest, plain, strict=True)]
+
+
 def coverage_by_point(errors, radius):
     """float64 [2, k]: share of each point's errors within the 50 % and 90 % radius [2, n, k]; NaN without errors."""
     known = np.isfinite(errors) & np.isfinite(radius)
@@ -222,7 +234,8 @@ def measure(predictions, seed=0):
         points={m: [interval(errors[m][:, [j]], weights) for j in range(main.shape[1])] for m in members},
         counts=known.sum(axis=0),
         offsets=offsets(vectors, predictions.convention),
-        coverage=[share_within(main, radius, weights) for radius in predictions.radius],
+        coverage=_coverage(predictions, main, weights),
+        fitted="coverage" in predictions.info,
         point_coverage=coverage_by_point(main, predictions.radius),
         worst_share=worst_faces_share(main),
         without_worst=without_worst_faces(main),

@@ -230,6 +230,8 @@ def summary_lines(predictions, missing):
     cover = predictions.info["coverage"]
     if None not in cover:
         lines.append(f"radius: {cover[0]:.1%} of errors inside the 50 % radius, {cover[1]:.1%} inside the 90 % radius")
+    else:
+        lines.append("radius: too few persons to tell what share of the errors it holds")
     silent = np.isnan(predictions.points["specialist"]).all((0, 2))
     alone = [point for point in missing if silent[predictions.schema.index(point)]]
     partners = [point for point in missing if point not in alone]

@@ -11,7 +11,7 @@ from data.errors import DataError
 from reports.figures import measure
 from specialists.ensemble import build_ensemble, summary_lines
 from specialists.points import specialist_settings
-from specialists.specialist import Looked, train_specialist
+from specialists.specialist import Looked, check_network, train_specialist
 
 
 def train_specialists(points, faces, settings, overrides, run, seed):
@@ -34,6 +34,8 @@ def train_specialists(points, faces, settings, overrides, run, seed):
     for point in (*points, *overrides):
         faces.schema.index(point)  # a misspelt name is found before hours of training
     chosen = {point: specialist_settings(settings, point, overrides.get(point, {})) for point in points}
+    for point in points:
+        check_network(point, chosen[point], faces.schema, faces.images.shape[-1])
     base = train_base(faces, settings, run, seed)
     split = split_faces(faces, settings.split, seed)
     train, held = (Looked(side, _shapes(base, side)) for side in (split.train, split.validation))

@@ -4,8 +4,8 @@ import dataclasses
 
 from base_models.settings import NetworkSettings, with_overrides
 
-# Nose tip and bottom lip are the two worst points of every base, and the two that the conventions draw differently:
-# they see more of the face, through a wider head with dropout. Figures: docs/experiments.md.
+# As in the original design, nose tip and bottom lip have an architecture and dropout of their own: they are the two
+# points that the conventions draw differently, and see more of the face, through a head of another width.
 NOSE_AND_LIP = {"width": 0.5, "network.dense_units": 96, "network.dropout_head": 0.1}
 
 SPECIALISTS = {
@@ -30,7 +30,7 @@ def specialist_settings(settings, point, overrides=()):
     """
     table = SPECIALISTS.get(point, {})
     default = type(settings.specialist)()
-    # A value that the user set for all specialists wins over the table's.
+    # What the user set for all specialists, other than the default, wins over the table.
     table = {key: value for key, value in table.items() if _value(settings.specialist, key) == _value(default, key)}
     chosen = with_overrides(settings.specialist, table, "specialists/points.py")
     chosen = with_overrides(chosen, dict(overrides))

@@ -15,7 +15,7 @@ from base_models.predict import mirrored, predict, validation_scores
 from base_models.settings import SpecialistSettings, flatten, with_overrides
 from base_models.weights import get_weights, set_weights, transfer
 from data.augment import move
-from data.errors import DataError, RunError
+from data.errors import DataError, RunError, UsageError
 from data.faces import Faces
 from data.keypoints import SCHEMAS
 from data.runs import Part
@@ -198,6 +198,20 @@ def _compiled(network, train, slots, shape, frozen, seed):
     compile_network(model, train)
     model.pristine_weights = get_weights(model)
     return model
+
+
+def check_network(point, settings, schema, channels):
+    """Raises UsageError naming the point where its network cannot be built: before hours of training its base."""
+    slots = int((schema.slot_points == schema.index(point)).sum())
+    try:
+        _buildable(settings.network, settings.train, slots, (settings.size, settings.size, channels), settings.frozen)
+    except UsageError as error:
+        raise UsageError(f"specialist of {point}: {error}") from error
+
+
+@functools.lru_cache(maxsize=16)
+def _buildable(network, train, slots, shape, frozen):
+    freeze(build_network(network, slots, shape, train.precision, 0, train.loss), frozen)
 
 
 def load_specialist(run, point):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import DataError, Parser, RunError, command
+from data.errors import DataError, Parser, UsageError, command
 from data.storage import write_text
 
 HIGHEST = 96.0  # px; the competition's values lie in [0, 96]
@@ -50,10 +50,10 @@ def write_submission(data, run, out):
         int: rows written.
     """
     out = Path(out)
-    if out.is_dir() or not out.parent.is_dir():
-        raise RunError(
-            f"{out}: expected a file name in a folder that exists; received {'a folder' if out.is_dir() else 'none'}"
-        )
+    if out.is_dir():
+        raise UsageError(f"--out: expected a file name; received the folder {out}")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out: expected a file name in a folder that exists; received {out}, and no {out.parent}")
     from base_models.options import load_keras
     from data.sources import read_test
     from specialists.ensemble import load_ensemble

@@ -189,7 +189,12 @@ BAD_OPTIONS = [
     (*BASE, "--settings=nowhere.json", 2, "--settings nowhere.json: expected a JSON file of settings; received"),
     (ensemble, ["--data", "synthetic:24"], 4, "run: expected a run with a trained base; received none"),
     (submission, ["--data", "synthetic:24", "--out", "out.csv"], 3, "synthetic:24: expected a source with test.csv"),
-    (submission, ["--data", "synthetic:24", "--out", "none/out.csv"], 4, "none/out.csv: expected a file name"),
+    (
+        submission,
+        ["--data", "synthetic:24", "--out", "none/out.csv"],
+        2,
+        "--out: expected a file name in a folder that exists",
+    ),
     (evaluate, ["--data", "synthetic:24", "--out", "seen"], 4, "ensemble: expected a merged ensemble; received none"),
 ]
 
@@ -224,9 +229,9 @@ def test_a_run_where_nothing_can_be_written_is_said_before_training(capsys):
 OTHER = [
     (
         ["--set=train.learning_rate=0.5"],
-        "base: was trained with other train.learning_rate (0.002, now 0.5); choose another",
+        "base: was trained with other train.learning_rate (0.002, now 0.5); repeat its options",
     ),
-    (["--seed=4"], "base: was trained with other seed (3, now 4); choose another --run"),
+    (["--seed=4"], "base: was trained with other seed (3, now 4); repeat its options"),
     (["--data=synthetic:60"], "base: was trained with other "),
     (["--set=specialist.width=0.9"], "left_eye_center: was trained with other specialist.width ("),
 ]
@@ -303,4 +308,4 @@ def test_a_process_ends_with_the_status_and_one_line(place):
     done = run("specialists.train", "--keypoint=nose", "--data=synthetic:12", cache=place / "cache")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: keypoint: expected one of left_eye_center, ")
-    assert done.stderr.endswith("received 'nose'\n")
+    assert done.stderr.endswith("received 'nose'; did you mean 'nose_tip'?\n")

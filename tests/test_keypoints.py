@@ -130,4 +130,5 @@ def test_an_unknown_point_is_refused_naming_the_choices(name):
     with pytest.raises(UsageError) as told:
         KAGGLE15.index(name)
     assert all(point in str(told.value) for point in KAGGLE15.points)
-    assert str(told.value).endswith(f"received {name!r}")
+    assert f"received {name!r}" in str(told.value)
+    assert ("did you mean 'nose_tip'?" in str(told.value)) is name.startswith("nose")

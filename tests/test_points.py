@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from base_models.settings import NetworkSettings, Settings, SpecialistSettings
+from data.errors import UsageError
+from data.keypoints import KAGGLE15
 from specialists.points import SPECIALISTS, specialist_settings
 
 POINT = "nose_tip"
@@ -41,3 +43,24 @@ def test_a_specialist_may_have_a_network_of_its_own():
     settings = replace(PLAIN, network=NetworkSettings(backbone="alexnet", filters=8))
     network = specialist_settings(settings, "left_eye_center", {"network.backbone": "vgg"}).network
     assert network == NetworkSettings(backbone="vgg")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            {"network": NetworkSettings(backbone="medium")},
+            "specialist of nose_tip: network.backbone: expected at least",
+        ),
+        (
+            {"network": NetworkSettings(decoding="argmax")},
+            "specialist of nose_tip: network.decoding: argmax takes a loss",
+        ),
+    ],
+)
+def test_a_specialist_that_cannot_be_built_is_told_before_its_base_is_trained(change, words):
+    from specialists.specialist import check_network
+
+    chosen = specialist_settings(replace(PLAIN, **change), POINT)
+    with pytest.raises(UsageError, match=words):
+        check_network(POINT, chosen, KAGGLE15, 1)

@@ -97,7 +97,7 @@ def test_many_differences_are_cut_short(tmp_path):
     with pytest.raises(RunError) as told:
         _ = Part(tmp_path, {f"key{i}": "x" * 1000 for i in range(20)}).finished
     assert str(told.value).count(", now ") == 6
-    assert " ...; choose another --run" in str(told.value)
+    assert " ...; repeat its options, choose another --run" in str(told.value)
     assert len(str(told.value)) < 600
 
 

@@ -16,7 +16,7 @@ import pytest
 from data import archives, kaggle
 from data.errors import DataError, UsageError
 from data.keypoints import KAGGLE15
-from data.sources import read_test, read_training
+from data.sources import SYNTHETIC_COUNT, read_test, read_training
 
 ROOT = Path(__file__).parent.parent
 PERSONS = b"row,person\n0,Ann\n2,Ann\n"
@@ -296,7 +296,7 @@ def test_synthetic_faces_come_in_any_number(monkeypatch):
     monkeypatch.setitem(sys.modules, "data.synthetic", fake)
     read_training("synthetic", seed=3)
     read_training("synthetic:17")
-    assert asked == [(2000, 3), (17, 0)]
+    assert asked == [(SYNTHETIC_COUNT, 3), (17, 0)]
 
 
 @pytest.mark.parametrize("data", ["synthetic:", "synthetic:0", "synthetic:-3", "synthetic:1e3", "synthetic:٣"])
@@ -361,7 +361,7 @@ def test_what_kagglehub_fetched_is_read(tmp_path, files, monkeypatch):
 
 LIGHT = """
 import sys
-from data.sources import read_training
+from data.sources import SYNTHETIC_COUNT, read_training
 read_training(sys.argv[1])
 print(sorted({"pandas", "scipy", "sklearn", "cv2", "keras", "tensorflow", "kagglehub"} & set(sys.modules)))
 """

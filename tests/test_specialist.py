@@ -197,7 +197,8 @@ def test_frozen_blocks_keep_the_base_s_weights_and_statistics(world, tmp_path):
     settings = replace(SETTINGS.specialist, frozen=2)
     world.specialist("left_eye_center", tmp_path, settings)
     found = load_specialist(tmp_path, "left_eye_center").weights
-    free = load_specialist(world.folder, "left_eye_center").weights
+    world.specialist("right_eye_center", tmp_path, replace(SETTINGS.specialist, frozen=0))
+    free = load_specialist(tmp_path, "right_eye_center").weights
     source = get_weights(world.base.model)
     early = [name for name in source if name.startswith(("conv1", "norm1", "conv2", "norm2"))]
     assert len(early) == 10

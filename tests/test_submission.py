@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from data.errors import DataError, RunError
+from data.errors import DataError, RunError, UsageError
 from data.kaggle import Lookup, read_lookup
 from data.sources import read_test
 from specialists.submission import submission_text, write_submission
@@ -71,7 +71,7 @@ def test_the_real_table_is_answered_whole(shared):
 
 @pytest.mark.parametrize("out", ["missing/out.csv", ""])
 def test_a_file_that_cannot_be_written_is_said_before_anything_is_read(tmp_path, out):
-    with pytest.raises(RunError, match="expected a file name in a folder that exists"):
+    with pytest.raises(UsageError, match="--out: expected a file name"):
         write_submission("nowhere", tmp_path, tmp_path / out)
 
 

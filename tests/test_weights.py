@@ -15,7 +15,7 @@ def models():
     small = {"filters": 2, "dense_units": 4}
     settings = (
         NetworkSettings(backbone="alexnet", head="dense", **small),
-        NetworkSettings(head="dense", filters=2, dense_units=6),
+        NetworkSettings(backbone="alexnet", head="dense", filters=2, dense_units=6),
     )
     return build_network(settings[0], 5, (32, 32, 1), seed=1), build_network(settings[1], 2, (32, 32, 1), seed=2)
 
