@@ -13,9 +13,11 @@ import tiny
 
 from base_models import train as base_command
 from data.errors import command
+from data.sources import read_training
 from data.storage import locked
 from data.synthetic import make_files
 from reports import build as report_command
+from reports.predictions import Predictions
 from specialists import ensemble, evaluate, submission
 from specialists import train as train_command
 
@@ -134,6 +136,31 @@ def test_evaluate_command_tries_the_run_on_other_faces(place, tmp_path, capsys):
     told = capsys.readouterr().out.splitlines()
     assert [line.split(" RMSE ")[0] for line in told[:3]] == ["base", "ensemble", "mean of these labels"]
     assert sorted(tiny.files(tmp_path)) == ["seen/predictions.npz", "seen/report.html"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (["--seed", "3"], "--seed: expected another than 3, whose drawn faces"),
+        (["--out", "run"], "--out: expected a folder of its own; received the run"),
+    ],
+)
+def test_evaluate_refuses_what_would_mislead_or_lose_a_report(place, tmp_path, monkeypatch, capsys, change, words):
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(evaluate, "_run_seed", lambda run: 3)  # as if it were a run on drawn faces
+    before = tiny.files(place / "run")
+    seen = ["--data", "synthetic:20", "--run", "run", "--out", str(tmp_path / "seen")]
+    code, lines = told(evaluate.main, [*seen, *change], capsys)
+    assert (code, len(lines)) == (2, 1)
+    assert words in lines[0]
+    assert tiny.files(place / "run") == before
+
+
+def test_evaluate_says_that_it_was_given_the_training_faces(place, tmp_path):
+    faces = read_training(str(place / "data"))
+    lines = evaluate.evaluate(faces, place / "run", tmp_path / "seen")
+    assert lines[0].startswith("these are the very faces that the run was trained on")
+    assert Predictions.load(tmp_path / "seen" / "predictions.npz").info["faces"] == "training"
 
 
 def test_the_same_command_again_trains_nothing(place, capsys):

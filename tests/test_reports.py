@@ -237,6 +237,17 @@ def test_findings_judge_the_radius(factor, word):
     assert said(predictions)["Error radius"].count(word) == 2
 
 
+def test_radii_are_judged_by_the_coverage_on_faces_left_out_of_their_fit():
+    info = {"source": "kaggle", "faces": "validation", "coverage": [0.31, 0.7]}
+    predictions = made(60, info=info)
+    found = figures.measure(predictions)
+    assert [interval.value for interval in found.coverage] == [0.31, 0.7]
+    assert "holds 31 % of the points (too narrow)" in said(predictions)["Error radius"]
+    assert "The merge was fitted on these faces" in said(predictions)["Error radius"]
+    unknown = made(60, info={**info, "coverage": [None, None]})
+    assert "too few persons" in said(unknown)["Error radius"].lower()
+
+
 def test_findings_do_not_praise_a_difference_within_chance():
     predictions = made(60)
     predictions.points["base"][:] = predictions.points["ensemble"] + np.float32(1e-3)
