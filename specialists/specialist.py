@@ -12,6 +12,7 @@ from base_models.batches import Batches
 from base_models.fit import compile_network, train_part
 from base_models.network import build_network, freeze, set_anchor
 from base_models.predict import mirrored, predict, validation_scores
+from base_models.progress import say
 from base_models.settings import SpecialistSettings, flatten, with_overrides
 from base_models.weights import get_weights, set_weights, transfer
 from data.augment import move
@@ -156,6 +157,7 @@ def train_specialist(point, base, train, validation, settings, run):
         arguments = network_arguments(settings, len(picked), part.identity)
         model = _compiled(*arguments)
         copied = _start(model, base, view, train.shapes, slots, train.faces.size)
+        say(f"{point}: from the base: {copied}")
         truth = validation.faces.slots[:, picked]
         return train_part(
             part,

@@ -99,7 +99,8 @@ def test_specialist_command_prints_its_table_and_writes_the_whole_run(place):
     wanted = {f"{part}/{name}" for part, names in parts.items() for name in names} | {"report.html"}
     assert set(tiny.files(place / "run")) == wanted
     told = [line.split(" ")[0] for line in done.stderr.splitlines()]  # no greetings, no warnings, no bar in a log
-    assert told == ["base:", "base:", "left_eye_center"]
+    assert told == ["base:", "base:", "left_eye_center:", "left_eye_center"]
+    assert "left_eye_center: from the base: 29 arrays copied (" in done.stderr
 
 
 def test_submission_command_answers_the_table(place):
