@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
 
+DRAWN = "return window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents.every(d => d.is_idle)"
 WIDTH, HEIGHT, SHOWN = 1280, 2400, 900  # px of the window; width of the picture
 
 
@@ -24,8 +26,7 @@ def screenshot(page):
         driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
         try:
             driver.get(Path(page).resolve().as_uri())
-            driver.implicitly_wait(20)
-            driver.find_element("css selector", "canvas")
+            WebDriverWait(driver, 20).until(lambda d: d.execute_script(DRAWN))
             return cv2.imdecode(np.frombuffer(driver.get_screenshot_as_png(), np.uint8), cv2.IMREAD_COLOR)
         finally:
             driver.quit()
