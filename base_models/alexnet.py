@@ -7,13 +7,14 @@ from base_models.bricks import conv, dropout, lengthened, no_dropout, pool, scal
 MULTIPLES = (1, 2, 4, 5)  # 20-40-80-100 channels at the default width, at 96, 48, 24 and 12 px
 
 
-def alexnet(x, filters=20, depth=4, rate=no_dropout):
+def alexnet(x, filters=20, depth=4, kernel=3, rate=no_dropout):
     """Blocks of convolution, pooling, batch norm and ReLU.
 
     Args:
         x: Keras tensor [b, H, W, C].
         filters: channels of the first block.
         depth: how many blocks.
+        kernel: side of their kernels, px.
         rate: function of the block, counted from 1, to the dropout rate after it.
 
     Returns:
@@ -21,7 +22,7 @@ def alexnet(x, filters=20, depth=4, rate=no_dropout):
     """
     blocks = []
     for i, multiple in enumerate(lengthened(MULTIPLES, depth), 1):
-        x = layers.Conv2D(filters * multiple, 3, padding="same", use_bias=False, name=f"conv{i}")(x)
+        x = layers.Conv2D(filters * multiple, kernel, padding="same", use_bias=False, name=f"conv{i}")(x)
         x = pool(x, f"pool{i}")
         x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
         x = layers.ReLU(name=f"relu{i}")(x)

@@ -1,21 +1,23 @@
-"""The base network of a run: trains on all points of all rows."""
+"""The base network of a run, which trains on all points of all rows, and its teachers."""
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from base_models.batches import Batches, part_seed
-from base_models.fit import compile_network, train_part
+from base_models.fit import compile_network, traced, train_part
 from base_models.network import build_network, set_anchor
 from base_models.predict import predict, predict_mirrored, validation_scores
 from base_models.pretrained import start_pretrained
+from base_models.progress import say
 from base_models.settings import NetworkSettings, with_overrides
-from base_models.weights import set_weights
+from base_models.weights import get_weights, set_weights
 from data.errors import DataError, RunError
 from data.faces import Faces
-from data.keypoints import SCHEMAS
+from data.keypoints import schema_of
 from data.runs import Part
 from data.splits import split_by_group
 
@@ -39,11 +41,16 @@ def split_faces(faces, settings, seed):
     Raises:
         DataError: one side has no labels.
     """
-    rows = split_by_group(faces, settings.share, seed, settings.fold)
+    rows = split_rows(faces, settings, seed)
     for name, picked in zip(("training", "validation"), rows, strict=True):
         if not faces.labelled[picked].any():
             raise DataError(f"{name} part: expected labelled points; received {len(picked)} rows without any")
     return Split(faces[rows[0]], faces[rows[1]])
+
+
+def split_rows(faces, settings, seed):
+    """The rows that `split_faces` picks: (training, validation), sorted int64."""
+    return split_by_group(faces, settings.share, seed if settings.seed is None else settings.seed, settings.fold)
 
 
 @dataclass(frozen=True)
@@ -67,22 +74,30 @@ class Base:
         return plain, predict_mirrored(self.model, images, self.schema.slot_mirror) if flip else plain
 
 
-def identity(faces, settings, seed):
-    """Everything that determines a base's weights."""
-    picked = {name: dataclasses.asdict(getattr(settings, name)) for name in ("split", "augment", "network", "train")}
+def identity(faces, settings, seed, name="base"):
+    """Everything that determines the weights of a base, or of one of its teachers."""
+    own = ("split", "augment", "network", "train", "teachers")
+    picked = {key: dataclasses.asdict(getattr(settings, key)) for key in own}
     shape = [*faces.size, faces.images.shape[-1]]
-    about = {"part": "base", "schema": faces.schema.name, "shape": shape, "source": faces.source}
-    return {**picked, **about, "seed": seed, "data": faces.digest()}
+    about = {"part": name, "schema": faces.schema.stored, "shape": shape, "source": faces.source}
+    cut = {} if faces.matrices is None else {"faces": dataclasses.asdict(settings.faces)}  # to cut others out alike
+    return {**picked, **about, **cut, "seed": seed, "data": faces.digest()}
 
 
-def train_base(faces, settings, run, seed):
-    """Train the base of a run, go on with it where it was stopped, or load it where it is finished.
+def train_base(faces, settings, run, seed, shared=False):
+    """Train the base of a run, its teachers before it, go on where it was stopped, or load it where it is finished.
+
+    A teacher is a network like the base. Its answers (of the face and its mirror image) stand in for the labels that
+    the training rows lack, as in Lee 2013 (Pseudo-label, ICML workshop) and Xie et al. 2020 (arXiv:1911.04252): labels
+    that are there stay as they are, and held-out faces are never taught with.
 
     Args:
         faces: all training `Faces`; split here.
         settings: `Settings`.
         run: folder of the run.
         seed: int.
+        shared: train on a network that other such trainings use too, where theirs is equal: it is traced once, and
+            takes its memory once. The `Base` then answers only until the next one is trained. Not for teachers.
 
     Returns:
         `Base` with the weights of the best epoch.
@@ -91,44 +106,91 @@ def train_base(faces, settings, run, seed):
         RunError: the folder is in use, damaged, or was made with other settings or data.
         TrainingError: the loss is no longer finite.
     """
-    part = Part(Path(run) / "base", identity(faces, settings, seed))
+    if _part(faces, settings, run, seed, "base").finished:
+        return _train(faces, settings, run, seed, "base", None, ())
+    split, teachers = split_faces(faces, settings.split, seed), []
+    short = dataclasses.replace(settings, train=dataclasses.replace(settings.train, epochs=settings.teachers.epochs))
+    for name in teacher_names(split.train, settings.teachers):
+        teachers.append(_train(faces, short, run, seed, name, split, teachers))
+    return _train(faces, settings, run, seed, "base", split, teachers, shared)
+
+
+def teacher_names(train, settings):
+    """Names of the teachers' parts: none where every label is there, so that there is nothing to teach."""
+    needed = len(train) >= settings.rows and not np.isfinite(train.slots).all()
+    return [f"teacher{i + 1}" for i in range(settings.count)] if needed else []
+
+
+def _part(faces, settings, run, seed, name):
+    return Part(Path(run) / name, identity(faces, settings, seed, name))
+
+
+def _train(faces, settings, run, seed, name, split, teachers, shared=False):
+    """One network of a run, the base or a teacher."""
+    part, here = _part(faces, settings, run, seed, name), part_seed(seed, name)
     if part.finished:
         part.drop_checkpoint()
-        return load_base(run)
-    split, here = split_faces(faces, settings.split, seed), part_seed(seed, "base")
-    slots, truth = split.train.slots, split.validation.slots
+        return load_base(run, name)
+    truth = split.validation.slots
     with part.opened():
-        model = _network(part.identity, settings.network, here)
+        count, shape = len(faces.schema.slot_names), tuple(part.identity["shape"])
+        make = _compiled if shared else _compiled.__wrapped__
+        model = make(settings.network, traced(settings.train), count, shape, here)
+        set_weights(model, model.pristine_weights, "fresh weights")
         if not part.checkpoint.exists():
             start_pretrained(model, settings.network)
-        set_anchor(model, mean_positions(slots, faces.size))
-        compile_network(model, settings.train)
+        set_anchor(model, mean_positions(split.train.slots, faces.size))
+        slots = taught(split.train, teachers)
         train_part(
             part,
             model,
             settings.train,
             lambda epoch: Batches(split.train, slots, settings.augment, settings.train.batch_size, here, epoch),
             lambda model: validation_scores(predict(model, split.validation.images), truth),
-            "base",
-            {"rows": len(split.train), "validation_rows": len(split.validation)},
+            name,
+            {"rows": len(split.train), "validation_rows": len(split.validation), "teachers": len(teachers)},
         )
     return Base(model, faces.schema, part)
 
 
-def load_base(run):
-    """The finished base of a run. Raises RunError where there is none or it is damaged."""
-    part = Part(Path(run) / "base")
+@functools.lru_cache(maxsize=2)
+def _compiled(network, train, slots, shape, seed):
+    """A compiled network with its fresh weights kept on it."""
+    model = build_network(network, slots, shape, train.precision, seed, train.loss)
+    compile_network(model, train)
+    model.pristine_weights = get_weights(model)
+    return model
+
+
+def taught(faces, teachers):
+    """Labels of faces, float32 [n, slots, 2] px, with the teachers' mean answer where there is none."""
+    if not teachers:
+        return faces.slots
+    say(f"{len(teachers)} teacher{'s look' if len(teachers) > 1 else ' looks'} at {len(faces)} faces")
+    answers = np.mean([teacher.look(faces.images, flip=True) for teacher in teachers], (0, 1))
+    return np.where(np.isfinite(faces.slots), faces.slots, answers).astype(np.float32)
+
+
+def load_base(run, name="base"):
+    """The finished base of a run, or a teacher. Raises RunError where there is none or it is damaged."""
+    part = Part(Path(run) / name)
     if not part.finished:
         raise RunError(f"{part.folder}: expected a trained base; received none: run python -m base_models.train first")
     made = part.settings()
     network = with_overrides(NetworkSettings(), made["network"], str(part.folder))
     model = _network(made, network, 0)
     set_weights(model, part.weights(), part.folder)
-    return Base(model, SCHEMAS[made["schema"]], part)
+    return Base(model, schema_of(made["schema"]), part)
+
+
+def load_teachers(run):
+    """The finished teachers of a run's base, in order."""
+    names = sorted(folder.name for folder in Path(run).glob("teacher[0-9]"))
+    return [load_base(run, name) for name in names if Part(Path(run) / name).finished]
 
 
 def _network(made, settings, seed):
-    slots, train = len(SCHEMAS[made["schema"]].slot_names), made["train"]
+    slots, train = len(schema_of(made["schema"]).slot_names), made["train"]
     return build_network(settings, slots, tuple(made["shape"]), train["precision"], seed, train["loss"])
 
 

@@ -15,7 +15,7 @@ from data.errors import ProjectError, UsageError, command, one_line
 
 RESULTS, PAGE = "comparison.json", "comparison.html"
 SETTINGS = "settings.json"  # of a network, in RUN/NAME, as --settings takes them
-OWN = ("network.", "train.", "augment.")  # settings that may differ between networks; what is held out may not
+OWN = ("network.", "train.", "augment.", "teachers.")  # what may differ between networks; what is held out may not
 WAITING = "not trained yet"
 
 
@@ -123,7 +123,8 @@ def settings_by_network(settings, names, own=()):
 
     if settings.network.backbone != NetworkSettings().backbone:
         raise UsageError("network.backbone: a comparison takes its networks from --networks")
-    made = {name: with_overrides(settings, {"network.backbone": name}) for name in names}
+    # Teachers are networks of the same kind: they would only multiply the cost of the comparison.
+    made = {name: with_overrides(settings, {"network.backbone": name, "teachers.count": 0}) for name in names}
     for text in own:
         name, colon, rest = text.partition(":")
         key, equals, value = rest.partition("=")
@@ -174,7 +175,8 @@ def main(argv=None):
     a = made.parse_args(argv)
     names = networks_named(a.networks)
     a.set = a.set if a.epochs is None else [*a.set, f"train.epochs={a.epochs}"]
-    settings = settings_by_network(read_settings(a.settings, a.set)[0], names, a.own)  # before anything is read
+    asked = read_settings(a.settings, a.set, a.recipe)[0]  # before anything is read
+    settings = settings_by_network(asked, names, a.own)
     _, _, faces = read_options(a)
     rows = compare(faces, settings, a.run, a.seed)
     print("\n".join([*table(rows), f"page: {Path(a.run) / PAGE}"]))

@@ -1,23 +1,29 @@
 """The one training loop, for base, specialists and searches.
 
-After every epoch all that the training needs to go on is in one file that is replaced whole: weights, optimiser,
-best weights, history. An epoch itself depends on nothing but (seed, epoch) and that state. So a training that was
-killed anywhere reaches the same bytes as one that was not.
+After every epoch all that the training needs to go on is in one file that is replaced whole: weights, their average,
+optimiser, best weights, history. An epoch itself depends on nothing but (seed, epoch) and that state. So a training
+that was killed anywhere reaches the same bytes as one that was not.
 """
 
+import contextlib
+import dataclasses
 import json
 import math
+import resource
+import sys
 import time
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from base_models.averaging import Averaging
 from base_models.batches import part_seed
 from base_models.losses import make_loss
 from base_models.network import dropouts
 from base_models.progress import BatchBar, say
 from base_models.schedules import dropout_factor, learning_rate, optimizer
-from base_models.weights import get_weights, set_weights
+from base_models.settings import TrainSettings
+from base_models.weights import get_weights, lent, set_weights
 from data.errors import RunError, TrainingError
 from data.storage import read_arrays, write_arrays
 
@@ -27,14 +33,17 @@ class State:
     """What a training knows after some epochs.
 
     Args:
-        history: one record per epoch: loss, validation RMSE and trimmed RMSE, learning rate, dropout factor, seconds.
+        history: one record per epoch: loss, validation RMSE and trimmed RMSE, learning rate, dropout factor, seconds,
+            peak memory in MB.
         best: weights of the epoch with the lowest trimmed validation RMSE.
         best_epoch: counted from 0; -1 before the first.
+        average: the running average of the weights, where one is kept.
     """
 
     history: list = field(default_factory=list)
     best: dict = field(default_factory=dict)
     best_epoch: int = -1
+    average: dict = field(default_factory=dict)
 
     @property
     def epoch(self):
@@ -48,6 +57,16 @@ class State:
         """Whether all epochs are done, or `patience` of them brought nothing better."""
         waited = self.epoch - 1 - self.best_epoch
         return self.epoch >= settings.epochs or (0 < settings.patience <= waited)
+
+
+# Fields of `TrainSettings` that no compiled network depends on.
+UNTRACED = ("epochs", "patience", "batch_size", "learning_rate", "schedule", "dropout_ramp")
+
+
+def traced(settings):
+    """`TrainSettings` with what a compiled network does not depend on at its default: networks whose settings are then
+    equal may be one, which takes less memory and is traced once."""
+    return dataclasses.replace(settings, **{name: getattr(TrainSettings(), name) for name in UNTRACED})
 
 
 def compile_network(model, settings):
@@ -101,18 +120,35 @@ def _run_epoch(model, settings, make_batches, validate, state, seed, name):
     set_dropouts(model, seed, epoch, factor)
     batches = make_batches(epoch)
     bar = BatchBar(f"{name} {epoch + 1}/{settings.epochs}")
-    loss = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[bar]).history["loss"][0]
-    scores = validate(model) if math.isfinite(loss) else {"val_rmse": math.nan}
+    averaging = _averaging(settings, state, len(batches))
+    callbacks = [bar, averaging] if averaging else [bar]
+    loss = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=callbacks).history["loss"][0]
+    state.average = averaging.average if averaging else {}
+    with lent(model, state.average) if averaging else contextlib.nullcontext():
+        scores = validate(model) if math.isfinite(loss) else {"val_rmse": math.nan}
     if not all(map(math.isfinite, scores.values())):
         raise TrainingError(
             f"{name}: epoch {epoch + 1}: expected a finite loss and validation RMSE; received loss {loss:g}, RMSE "
             f"{scores['val_rmse']:g}; the state after epoch {epoch} is kept; try a lower learning_rate"
         )
     record = {"loss": loss, **scores, "learning_rate": rate, "dropout": factor}
-    state.history.append({**record, "seconds": round(time.perf_counter() - started, 3)})
+    costs = {"seconds": round(time.perf_counter() - started, 3), "peak_mb": peak_memory()}
+    state.history.append(record | costs)
     if scores["val_trimmed"] < min(state.scores[:-1], default=math.inf):
-        state.best, state.best_epoch = get_weights(model), epoch
+        state.best, state.best_epoch = state.average or get_weights(model), epoch
     _tell(name, settings.epochs, state)
+
+
+def _averaging(settings, state, batches):
+    """The callback that goes on with the average of the weights; None where the settings want none."""
+    horizon = settings.averaging * settings.epochs * batches
+    return Averaging(state.average, horizon, state.epoch * batches) if horizon > 0 else None
+
+
+def peak_memory():
+    """The most memory, in MB, that this process has held so far."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6, 1)
 
 
 def set_dropouts(model, seed, epoch, factor):
@@ -137,6 +173,7 @@ def _save(part, model, state):
     """Replace the checkpoint."""
     arrays = {f"model/{name}": array for name, array in get_weights(model).items()}
     arrays |= {f"best/{name}": array for name, array in state.best.items()}
+    arrays |= {f"average/{name}": array for name, array in state.average.items()}
     arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
     meta = json.dumps({"history": state.history, "best_epoch": state.best_epoch}, allow_nan=False)
     write_arrays(part.checkpoint, arrays | {"state": np.frombuffer(meta.encode(), np.uint8)})
@@ -151,7 +188,7 @@ def _restore(part, model):
     arrays = read_arrays(part.checkpoint)
     try:
         meta = json.loads(arrays.pop("state").tobytes())
-        state = State(meta["history"], _under("best/", arrays), meta["best_epoch"])
+        state = State(meta["history"], _under("best/", arrays), meta["best_epoch"], _under("average/", arrays))
         stored = [arrays[f"optimizer/{i}"] for i in range(len(model.optimizer.variables))]
         shapes = [tuple(v.shape) for v in model.optimizer.variables]
         if [a.shape for a in stored] != shapes:

@@ -61,6 +61,35 @@ class Standardize(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("keypoints")
+class Range(keras.layers.Layer):
+    """Values 0..255 to a fixed range, the same for every image.
+
+    Args:
+        values: "unit", to 0..1; "centred", to -0.5..0.5; "imagenet", by the mean and standard deviation of ImageNet's
+            red, green and blue, or their averages for grey images (He et al. 2015 and after).
+    """
+
+    RANGES = {
+        "unit": ((0.0,), (1.0,)),
+        "centred": ((0.5,), (1.0,)),
+        "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    }
+
+    def __init__(self, values, **kwargs):
+        super().__init__(**kwargs)
+        self.values = values
+
+    def call(self, inputs):
+        mean, spread = (ops.convert_to_tensor(numbers, "float32") for numbers in self.RANGES[self.values])
+        if inputs.shape[-1] != len(self.RANGES[self.values][0]):
+            mean, spread = ops.mean(mean), ops.mean(spread)
+        return (ops.cast(inputs, "float32") / 255.0 - mean) / spread
+
+    def get_config(self):
+        return {**super().get_config(), "values": self.values}
+
+
+@keras.saving.register_keras_serializable("keypoints")
 class Positions(keras.layers.Layer):
     """Numbers of a head to positions: `anchor + scale * x`, in px.
 

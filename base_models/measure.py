@@ -7,7 +7,7 @@ import numpy as np
 from base_models.backbones import BACKBONES
 from base_models.cost import multiply_adds, parameters
 from base_models.predict import WORST, predict
-from reports.figures import interval, resamples, trimmed_interval
+from reports.bootstrap import interval, resamples, trimmed_interval
 
 FACES = (1, 64)  # at once, when speed is measured
 MEASURED = 0.5  # seconds of repeats, of at least REPEATS
@@ -42,7 +42,7 @@ def measure_network(base, held):
 
 
 def scores(positions, held):
-    """RMSE in px, with its 95 % interval over faces, of all labels and of each convention's.
+    """RMSE in px, with its 95 % interval over groups of faces (persons), of all labels and of each convention's.
 
     Args:
         positions: float32 [n, slots, 2] px.
@@ -50,17 +50,17 @@ def scores(positions, held):
 
     Returns:
         dict of "all" or a convention's name to {"faces", "rmse", "trimmed"}; the last two are [value, low, high], low
-        and high None for a single face, `trimmed` without the share WORST of the errors.
+        and high None for a single group, `trimmed` without the share WORST of the errors.
     """
     errors = np.linalg.norm(positions - held.slots, axis=-1)
     chosen = {"all": np.isfinite(errors).any(1)}
     for kind, convention in enumerate(held.schema.conventions):
         chosen[convention.name] = chosen["all"] & (held.convention == kind)
-    return {name: _score(errors[rows]) for name, rows in chosen.items() if rows.any()}
+    return {name: _score(errors[rows], held.group[rows]) for name, rows in chosen.items() if rows.any()}
 
 
-def _score(errors):
-    weights = resamples(len(errors))
+def _score(errors, group):
+    weights = resamples(len(errors), group=group)
     found = {"rmse": interval(errors, weights), "trimmed": trimmed_interval(errors, weights, WORST)}
     return {"faces": len(errors)} | {k: [v if np.isfinite(v) else None for v in one] for k, one in found.items()}
 

@@ -9,7 +9,7 @@ import keras
 from base_models.backbones import BACKBONES
 from base_models.heads import HEADS
 from base_models.heatmaps import DECODINGS
-from base_models.layers import ScheduledDropout, Standardize
+from base_models.layers import Range, ScheduledDropout, Standardize
 from base_models.losses import gives
 from base_models.pretrained import APPLICATIONS
 from data.errors import UsageError
@@ -39,7 +39,7 @@ def build_network(settings, slots, shape, precision="float32", seed=0, loss="hub
     backbone = _named(BACKBONES, settings.backbone, "network.backbone")
     wanted = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
     head = _head(settings, backbone, wanted, gives(loss))
-    given = {name: wanted[name] for name in ("filters", "depth", "padding") if name in wanted}
+    given = {name: wanted[name] for name in ("filters", "depth", "kernel", "padding") if name in wanted}
     for name in given.keys() - inspect.signature(backbone.build).parameters:
         raise UsageError(f"network.{name}: {settings.backbone} has none; received {given[name]!r}")
     rate = partial(block_rate, {**DROPOUT, **backbone.dropout, **wanted})
@@ -48,12 +48,20 @@ def build_network(settings, slots, shape, precision="float32", seed=0, loss="hub
     keras.utils.set_random_seed(seed)
     try:
         inputs = keras.Input(shape, name="image", dtype="float32")
-        x = Standardize(name="standardize", dtype="float32")(inputs)
+        x = _values(settings.values)(inputs)
         blocks = backbone.build(x, rate=rate, **given)
         outputs = head(blocks, slots, shape[:2], rate(len(blocks) + 2, head=True))
-        return keras.Model(inputs, outputs, name=settings.backbone)
+        return activated(keras.Model(inputs, outputs, name=settings.backbone), settings.activation)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _values(values):
+    """The layer that brings pixels 0..255 to what the network sees."""
+    if values == "standard":
+        return Standardize(name="standardize", dtype="float32")
+    _named(Range.RANGES, values, "network.values")
+    return Range(values, name=values, dtype="float32")
 
 
 def _head(settings, backbone, wanted, seen):
@@ -74,6 +82,19 @@ def _head(settings, backbone, wanted, seen):
     own = backbone.arguments if name == backbone.head else {}
     known = inspect.signature(head).parameters
     return partial(head, gives=seen, **{k: v for k, v in {**own, **wanted}.items() if k in known})
+
+
+def activated(model, activation):
+    """The network with another activation in place of every ReLU, under the same names; itself where that is None."""
+    if activation in (None, "relu"):
+        return model
+
+    def changed(layer):
+        if isinstance(layer, keras.layers.ReLU):
+            return keras.layers.Activation(activation, name=layer.name, dtype=layer.dtype_policy)
+        return type(layer).from_config(layer.get_config())
+
+    return keras.models.clone_model(model, clone_function=changed)
 
 
 def block_rate(settings, block, head=False):

@@ -9,11 +9,15 @@ from data.errors import Parser, UsageError
 
 
 def add_common_options(parser):
-    """--data, --run, --seed, --settings, --set."""
+    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set."""
+    from base_models.recipes import ListRecipes
+
     add = parser.add_argument
     add("--data", default="synthetic", help="PATH of a face set, synthetic[:COUNT], or kaggle (default: %(default)s)")
     add("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="of everything random (default: %(default)s)")
+    add("--recipe", metavar="NAME", help="settings of a known experiment, over which all others go")
+    add("--list-recipes", action=ListRecipes, help="tell them, one line each")
     add("--settings", metavar="FILE", help="JSON file of settings; fields: base_models/settings.py")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as train.epochs=20")
 
@@ -23,7 +27,7 @@ def read_options(a, keypoints=()):
 
     Args:
         a: parsed arguments.
-        keypoints: names that must be points of the faces.
+        keypoints: names that must be points of the faces, or groups of them.
 
     Returns:
         (`Settings`, dict of overrides for single points, `Faces`).
@@ -31,15 +35,22 @@ def read_options(a, keypoints=()):
     Raises:
         UsageError, DataError.
     """
+    from base_models.recipes import check_recipe
     from base_models.settings import read_settings
     from data.sources import read_training
+    from reports.anchors import read_anchors
 
     if not 0 <= a.seed < 2**32:
         raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
-    settings, points = read_settings(a.settings, a.set)
-    faces = read_training(a.data, a.seed)
-    for point in (*keypoints, *points):
-        faces.schema.index(point)
+    settings, points = read_settings(a.settings, a.set, a.recipe)
+    read_anchors([settings.report.anchors], "report.anchors")  # what is wrong is said before hours of training
+    faces = read_training(a.data, a.seed, settings.faces)
+    if a.recipe:
+        check_recipe(a.recipe, faces)
+    for name in keypoints:
+        faces.schema.named(name)
+    for name in points:
+        faces.schema.named(name)
     load_keras()
     return settings, points, faces
 

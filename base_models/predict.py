@@ -5,6 +5,7 @@ import numpy as np
 from reports.figures import rmse
 
 BATCH = 128  # faces at a time; bounds memory
+SIZES = (4, 32, BATCH)  # batches are filled up to one of these, so that a step is traced for few sizes only
 WORST = 0.02  # share of the largest errors that do not vote on what is best: a few wrong labels would decide it
 
 
@@ -32,9 +33,10 @@ def _answers(model, images, numbers):
     out = [np.zeros((0, *model.output_shape[1:]), np.float32)[..., numbers]]
     for start in range(0, len(images), BATCH):
         batch = np.asarray(images[start : start + BATCH], np.float32)
-        short = BATCH - len(batch)  # the last batch is filled up, so that the step is traced for one size only
+        size = next(size for size in SIZES if size >= len(batch))
+        short = size - len(batch)
         batch = np.pad(batch, ((0, short), *[(0, 0)] * 3)) if short else batch
-        out.append(np.asarray(model.predict_on_batch(batch))[: BATCH - short, :, numbers])
+        out.append(np.asarray(model.predict_on_batch(batch))[: size - short, :, numbers])
     return np.concatenate(out)
 
 

@@ -58,6 +58,8 @@ def learning_rate(settings, epoch, scores):
     """
     if settings.schedule not in SCHEDULES:
         raise UsageError(f"train.schedule: expected one of {', '.join(SCHEDULES)}; received {settings.schedule!r}")
+    if settings.schedule == "step" and settings.step_every:
+        return settings.learning_rate * 0.1 ** (epoch // settings.step_every)
     return settings.learning_rate * SCHEDULES[settings.schedule](epoch, settings.epochs, scores)
 
 

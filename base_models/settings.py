@@ -12,7 +12,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
 
+from base_models.recipes import recipe_named
 from data.augment import AugmentSettings
+from data.crops import CROPS, FaceSettings
 from data.errors import UsageError
 
 
@@ -22,6 +24,7 @@ class SplitSettings:
 
     share: float = 0.1  # of the rows, to stop early by, to fit the merge on, and to report
     fold: int = 0  # which of the round(1 / share) folds
+    seed: int | None = None  # of the dealing of persons to folds; None = the run's
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,12 @@ class NetworkSettings:
     """What a network is built from. None = the network's own, as base_models/backbones.py has it."""
 
     backbone: str | None = "resnet"  # a name in base_models.backbones.BACKBONES; None, of a specialist: the base's
+    values: str = "standard"  # of its input: mean 0 and deviation 1 of each image; unit: 0..1; centred; imagenet
     filters: int | None = None  # channels of the first layer; the others are multiples of it
     depth: int | None = None  # how many blocks, or of what else its docstring says
+    kernel: int | None = None  # px, side of the first kernels; of all where the network has one size throughout
     padding: str | None = None  # valid or same, of the small networks, which have valid
+    activation: str | None = None  # in place of every ReLU: elu, gelu, silu, tanh, leaky_relu
     weights: str = "none"  # imagenet: start the base from there; the networks of base_models/pretrained.py only
     head: str | None = None  # dense, pooled, heatmap
     dense_layers: int | None = None  # hidden layers of the dense head
@@ -48,12 +54,13 @@ class NetworkSettings:
 class TrainSettings:
     """How a network is trained."""
 
-    epochs: int = 80  # most passes over the training rows
-    patience: int = 40  # epochs without a better trimmed validation RMSE before stopping early; 0 = never
+    epochs: int = 60  # most passes over the training rows
+    patience: int = 30  # epochs without a better trimmed validation RMSE before stopping early; 0 = never
     batch_size: int = 32  # faces
     optimizer: str = "adamw"  # adam, adamw, sgd (with momentum), nadam, rmsprop
     learning_rate: float = 2e-3  # its highest value
     schedule: str = "one_cycle"  # constant, step, cosine, one_cycle, plateau
+    step_every: int = 0  # epochs between the tenths of `step`; 0 = after half and three quarters of the epochs
     weight_decay: float = 0.05  # AdamW only, per step and unit of learning rate
     momentum: float = 0.9  # SGD only
     clip_norm: float = 1.0  # of the whole gradient; the loss is in px, so SGD diverges without it. 0 = off
@@ -63,8 +70,18 @@ class TrainSettings:
     wing_curve: float = 2.0  # px; where that bends
     map_target: str = "gaussian"  # what a heat map shall look like: gaussian, or disc of ones
     map_radius: float = 4.0  # px; its standard deviation or radius
+    averaging: float = 0.07  # share of the epochs over which the weights are averaged for validation; 0 = off
     dropout_ramp: float = 0.0  # share of the epochs over which dropout rises from 0 to its rate; 0 = full at once
     precision: str = "float32"  # or mixed_bfloat16: faster where the machine has bf16 matrix instructions
+
+
+@dataclass(frozen=True)
+class TeacherSettings:
+    """Networks trained before the base. Where a training row lacks a label, their answer stands in for it."""
+
+    count: int = 2  # each is taught by those before it; 0 = none. A set that lacks no labels has none
+    epochs: int = 40  # of each; all else as in `train`
+    rows: int = 1000  # fewest training rows; whether they help on smaller sets was not tried
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,9 @@ class SpecialistSettings:
     frozen: int = 1  # how many of the first blocks keep the base's weights
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(backbone=None))
     train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=20, patience=10))
-    augment: AugmentSettings = field(default_factory=lambda: AugmentSettings(rotation=10, scale=0.1, shift=0.0))
+    augment: AugmentSettings = field(
+        default_factory=lambda: AugmentSettings(rotation=10, scale=0.1, shift=0.0, stretch=0.0, erase=0.0)
+    )
 
 
 @dataclass(frozen=True)
@@ -89,15 +108,25 @@ class EnsembleSettings:
 
 
 @dataclass(frozen=True)
+class ReportSettings:
+    """What the reports say beside the figures."""
+
+    anchors: str = ""  # scores to compare with, RMSE in px on the same faces: "dlib=1.96, mean of the labels=3.79"
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a run."""
 
+    faces: FaceSettings = field(default_factory=FaceSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    teachers: TeacherSettings = field(default_factory=TeacherSettings)
     specialist: SpecialistSettings = field(default_factory=SpecialistSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+    report: ReportSettings = field(default_factory=ReportSettings)
 
 
 # What a text may be: the names of the registries, which this file cannot import without Keras; a test compares them.
@@ -108,8 +137,10 @@ CHOICES = {
         *("nose_small", "nose_tiny", "nose_deep", "medium", "large", "wide256", "points68", "unet"),
         *("keras_mobilenet", "keras_resnet50", "keras_vgg16"),
     ),
+    "values": ("standard", "unit", "centred", "imagenet"),
     "head": ("dense", "pooled", "heatmap"),
     "padding": ("valid", "same"),
+    "activation": ("relu", "elu", "gelu", "silu", "tanh", "leaky_relu"),
     "weights": ("none", "imagenet"),
     "decoding": ("soft_argmax", "argmax", "centre_of_mass"),
     "optimizer": ("adam", "adamw", "sgd", "nadam", "rmsprop"),
@@ -117,27 +148,35 @@ CHOICES = {
     "loss": ("huber", "mse", "mae", "wing", "gaussian_nll", "map_mse", "map_cross_entropy"),
     "map_target": ("gaussian", "disc"),
     "precision": ("float32", "mixed_bfloat16"),
+    "crop": CROPS,
 }
 
 # Lowest and highest value of each number. The highest ones only keep slips of the finger from filling the memory.
 LIMITS = {
-    SplitSettings: {"share": (0.01, 0.5), "fold": (0, 99)},
+    FaceSettings: {**{"enlarge": (0.1, 10), "height": (16, 2048), "width": (16, 2048)}, "pts_first": (0, 1)},
+    SplitSettings: {"share": (0.01, 0.5), "fold": (0, 99), "seed": (0, 2**32 - 1)},
     NetworkSettings: {
-        **{"filters": (1, 1024), "depth": (1, 20), "dense_layers": (0, 8), "dense_units": (1, 16384)},
+        **{"filters": (1, 1024), "depth": (1, 20), "kernel": (1, 31)},
+        **{"dense_layers": (0, 8), "dense_units": (1, 16384)},
         **dict.fromkeys(("dropout_start", "dropout_step", "dropout_ceiling", "dropout_head"), (0, 0.95)),
     },
     TrainSettings: {
         **{"epochs": (1, 100_000), "patience": (0, 100_000), "batch_size": (1, 65536), "learning_rate": (1e-9, 1e3)},
         **{"weight_decay": (0, 1e3), "momentum": (0, 0.9999), "clip_norm": (0, 1e9), "huber_delta": (1e-3, 1e6)},
+        "step_every": (0, 100_000),
         **{"wing_width": (1e-3, 1e6), "wing_curve": (1e-3, 1e6), "map_radius": (0.1, 1e3), "dropout_ramp": (0, 1)},
+        "averaging": (0, 1),
     },
+    TeacherSettings: {"count": (0, 9), "epochs": (1, 100_000), "rows": (0, 1_000_000_000)},
     # Below 16 px nothing is left after four halvings.
     SpecialistSettings: {"width": (0.05, 4), "size": (16, 1024), "jitter": (0, 1e3), "frozen": (0, 4)},
     AugmentSettings: {
         **{"flip": (0, 1), "rotation": (0, 180), "scale": (0, 0.9), "shift": (0, 1)},
         **{"brightness": (0, 1), "contrast": (0, 1), "blur": (0, 100), "noise": (0, 255)},
+        **{"saturation": (0, 1), "steady": (0, 1), "stretch": (0, 0.9), "erase": (0, 1)},
     },
     EnsembleSettings: {"reach": (0, 1e6)},
+    ReportSettings: {},
 }
 
 
@@ -222,8 +261,8 @@ def flatten(tree, prefix=""):
     return flat
 
 
-def read_settings(file=None, assignments=()):
-    """Settings from the defaults, then a JSON file, then `KEY=VALUE` texts.
+def read_settings(file=None, assignments=(), recipe=None):
+    """Settings from the defaults, then a recipe's name, then a JSON file, then `KEY=VALUE` texts.
 
     Returns:
         (`Settings`, dict of overrides for single points: {"nose_tip": {"train.epochs": 50}}).
@@ -231,7 +270,9 @@ def read_settings(file=None, assignments=()):
     Raises:
         UsageError: naming the file or option and the key.
     """
-    overrides = {}
+    overrides, start = {}, Settings()
+    if recipe is not None:
+        start = with_overrides(start, recipe_named(recipe).overrides(), f"--recipe {recipe}")
     if file is not None:
         try:
             tree = json.loads(Path(file).read_bytes())
@@ -240,7 +281,7 @@ def read_settings(file=None, assignments=()):
         if not isinstance(tree, dict):
             raise UsageError(f"--settings {file}: expected a JSON object; received {type(tree).__name__}")
         overrides = flatten(tree)
-    settings, points = _apply(Settings(), {}, overrides, f"--settings {file}")
+    settings, points = _apply(start, {}, overrides, f"--settings {file}")
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals:

@@ -3,13 +3,14 @@
 from base_models.bricks import conv, dropout, no_dropout
 
 
-def simple_cnn(x, filters=6, depth=1, rate=no_dropout):
-    """3x3 convolutions with ReLU at full resolution, without pooling or batch norm.
+def simple_cnn(x, filters=6, depth=1, kernel=3, rate=no_dropout):
+    """Convolutions with ReLU at full resolution, without pooling or batch norm.
 
     Args:
         x: Keras tensor [b, H, W, C].
         filters: channels of every convolution.
         depth: how many.
+        kernel: side of their kernels, px.
         rate: function of the block, counted from 1, to the dropout rate after it.
 
     Returns:
@@ -17,6 +18,6 @@ def simple_cnn(x, filters=6, depth=1, rate=no_dropout):
     """
     blocks = []
     for i in range(1, depth + 1):
-        x = dropout(conv(x, filters, 3, f"conv{i}", norm=False), rate, i)
+        x = dropout(conv(x, filters, kernel, f"conv{i}", norm=False), rate, i)
         blocks.append(x)
     return blocks

@@ -8,12 +8,14 @@ def main(argv=None):
     a = parser("base_models.train", __doc__).parse_args(argv)
     settings, _, faces = read_options(a)
     from base_models.base import train_base
+    from reports.run_pages import build_all
 
     _, summary = train_base(faces, settings, a.run, a.seed).part.history()
     print(
         f"base: validation RMSE {summary['val_rmse']:.3f} px after epoch {summary['best_epoch']} of "
         f"{summary['epochs']}, {summary['rows']} rows, {summary['seconds']:.0f} s"
     )
+    print(f"pages: {build_all(a.run)[0]}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 A name is the variable's path inside the network, such as `conv1/kernel`. Nothing is matched by order.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +40,24 @@ def set_weights(model, arrays, where):
             raise RunError(f"{where}: {name}: expected shape {tuple(v.shape)}; received {arrays[name].shape}")
         if not np.isfinite(arrays[name]).all():
             raise RunError(f"{where}: {name}: expected finite weights; received NaN or infinity")
+    _assign(variables, arrays)
+
+
+def _assign(variables, arrays):
     for name, v in variables.items():
         v.assign(arrays[name])
+
+
+@contextlib.contextmanager
+def lent(model, arrays):
+    """Context: the network has other weights of its own shapes, whatever their values; then its own again."""
+    variables = _variables(model)
+    own = {name: np.asarray(v).copy() for name, v in variables.items()}
+    _assign(variables, arrays)
+    try:
+        yield
+    finally:
+        _assign(variables, own)
 
 
 @dataclass(frozen=True)

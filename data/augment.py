@@ -4,10 +4,12 @@ All geometry of one view (flip, rotation, scale, shift, crop) is one 2x3 matrix 
 interpolated once. Matrices act on (x, y) in px with (0, 0) the centre of the first pixel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey (ITU-R BT.601)
 
 
 @dataclass(frozen=True)
@@ -17,11 +19,15 @@ class AugmentSettings:
     flip: float = 0.5  # probability; left and right points change places
     rotation: float = 20.0  # degrees, drawn from +- this, about the image's centre
     scale: float = 0.15  # relative, zoom drawn from 1 +- this
+    stretch: float = 0.15  # relative, width against height drawn from 1 +- this, as turned heads and other faces have
     shift: float = 0.06  # share of the image's size, drawn from +- this in x and in y
     brightness: float = 0.15  # share of the full range 255, drawn from +- this
     contrast: float = 0.3  # relative, gain about the image's mean drawn from 1 +- this
     blur: float = 1.0  # px; Gaussian sigma drawn from 0 to this, for one image in four
     noise: float = 8.0  # grey levels of 255; standard deviation drawn from 0 to this, for one image in four
+    saturation: float = 0.0  # relative, of colour images: distance from grey drawn from 1 +- this
+    erase: float = 0.3  # probability that a patch is painted over, as hands, hair and microphones do
+    steady: float = 0.0  # share of the views whose brightness, contrast and saturation stay as they are
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,10 @@ class Draws:
         gain, offset: float32 [n]; value' = (value - mean) * gain + mean + offset.
         blur, noise: float32 [n]; sigma in px and standard deviation in grey levels, 0 = none.
         seed: int64 [n] for the noise.
+        saturation: float32 [n]; distance from grey is multiplied by it.
+        stretch: float64 [n]; width against height.
+        patch: float32 [n, 5]: centre x, y and sides of the patch painted over, as shares of the view's size, and its
+            grey level; sides 0 = none.
     """
 
     angle: np.ndarray
@@ -47,13 +57,16 @@ class Draws:
     blur: np.ndarray
     noise: np.ndarray
     seed: np.ndarray
+    saturation: np.ndarray
+    stretch: np.ndarray
+    patch: np.ndarray
 
     def __getitem__(self, rows):
         return Draws(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
     def matrices(self, size):
         """float64 [n, 2, 3]: the geometry of the views of whole images of `size` (H, W)."""
-        return similarity(self.angle, self.zoom, self.shift * size[::-1], self.flipped, size)
+        return similarity(self.angle, self.zoom, self.shift * size[::-1], self.flipped, size, self.stretch)
 
 
 def draw(settings, count, seed):
@@ -72,7 +85,7 @@ def draw(settings, count, seed):
         return rng.uniform(-limit, limit, (count, *shape))
 
     sometimes = rng.random((2, count)) < 0.25
-    return Draws(
+    drawn = Draws(
         angle=np.deg2rad(spread(settings.rotation)),
         zoom=1 + spread(settings.scale),
         shift=spread(settings.shift, 2),
@@ -82,11 +95,28 @@ def draw(settings, count, seed):
         blur=(sometimes[0] * rng.uniform(0, settings.blur, count)).astype(np.float32),
         noise=(sometimes[1] * rng.uniform(0, settings.noise, count)).astype(np.float32),
         seed=rng.integers(0, 2**62, count),
+        saturation=(1 + spread(settings.saturation)).astype(np.float32),
+        stretch=np.ones(count),
+        patch=np.zeros((count, 5), np.float32),
     )
+    drawn = replace(drawn, stretch=1 + spread(settings.stretch), patch=_patches(rng, settings.erase, count))
+    return _steadied(drawn, rng.random(count) < settings.steady)
 
 
-def similarity(angle, zoom, shift, flipped, size):
-    """Matrices that mirror, then rotate and zoom about the image's centre, then shift.
+def _patches(rng, share, count):
+    """float32 [n, 5] of `Draws`: sides of 0.1 to 0.4 of the view, as in Zhong et al. 2017 (arXiv:1708.04896)."""
+    sides = rng.uniform(0.1, 0.4, (count, 2)) * (rng.random((count, 1)) < share)
+    return np.hstack([rng.random((count, 2)), sides, rng.uniform(0, 255, (count, 1))]).astype(np.float32)
+
+
+def _steadied(drawn, steady):
+    """Draws whose light stays as it is where `steady`."""
+    still = {"gain": 1, "offset": 0, "saturation": 1}
+    return replace(drawn, **{n: np.where(steady, np.float32(v), getattr(drawn, n)) for n, v in still.items()})
+
+
+def similarity(angle, zoom, shift, flipped, size, stretch=1.0):
+    """Matrices that mirror and stretch, then rotate and zoom about the image's centre, then shift.
 
     Args:
         angle: float [n], radians, positive from x towards y (clockwise as seen).
@@ -94,6 +124,7 @@ def similarity(angle, zoom, shift, flipped, size):
         shift: float [n, 2], px.
         flipped: bool [n].
         size: (H, W).
+        stretch: float [n]; width against height, the area stays. Other than 1 it is no similarity any more.
 
     Returns:
         float64 [n, 2, 3].
@@ -102,7 +133,8 @@ def similarity(angle, zoom, shift, flipped, size):
     centre = np.array([(w - 1) / 2, (h - 1) / 2])
     cos, sin = zoom * np.cos(angle), zoom * np.sin(angle)
     side = np.where(flipped, -1.0, 1.0)  # a mirror about the centre line is x - centre -> centre - x
-    turn = np.stack([np.stack([cos * side, -sin], -1), np.stack([sin * side, cos], -1)], -2)
+    wide = np.sqrt(stretch)
+    turn = np.stack([np.stack([cos * side * wide, -sin / wide], -1), np.stack([sin * side * wide, cos / wide], -1)], -2)
     return np.concatenate([turn, (centre + shift - turn @ centre)[..., None]], -1)
 
 
@@ -150,17 +182,31 @@ def apply(images, slots, draws, matrices, mirror, size):
     """
     moved = move(slots, matrices)
     moved[draws.flipped] = moved[draws.flipped][:, mirror]
-    return _light(warp(images, matrices, size), draws), moved
+    return _painted(_light(warp(images, matrices, size), draws), draws.patch), moved
+
+
+def _painted(images, patches):
+    """Images [n, H, W, C] with their patches in one grey each; the arrays are changed."""
+    h, w = images.shape[1:3]
+    for i in np.flatnonzero(patches[:, 2] > 0):
+        (x, y, wide, high), grey = patches[i, :4], patches[i, 4]
+        top, bottom = max(0, round((y - high / 2) * h)), max(0, round((y + high / 2) * h))
+        left, right = max(0, round((x - wide / 2) * w)), max(0, round((x + wide / 2) * w))
+        images[i, top:bottom, left:right] = grey
+    return images
 
 
 def _light(images, draws):
-    """Blur, contrast, brightness and noise: uint8 [n, H, W, C] -> float32 in 0..255."""
+    """Blur, contrast, brightness, saturation and noise: uint8 [n, H, W, C] -> float32 in 0..255."""
     out = images.astype(np.float32)
     for i in np.flatnonzero(draws.blur > 0.1):  # below 0.1 px a blur changes nothing
         out[i] = cv2.GaussianBlur(out[i], (0, 0), float(draws.blur[i])).reshape(out[i].shape)
     mean = out.mean((1, 2, 3), keepdims=True)
     shape = (-1, 1, 1, 1)
     out = (out - mean) * draws.gain.reshape(shape) + mean + draws.offset.reshape(shape)
+    if out.shape[3] == 3 and (draws.saturation != 1).any():
+        greys = out @ np.array(LUMA, np.float32)[:, None]
+        out = greys + (out - greys) * draws.saturation.reshape(shape)
     for i in np.flatnonzero(draws.noise > 0):
         out[i] += draws.noise[i] * np.random.default_rng(draws.seed[i]).standard_normal(out[i].shape, np.float32)
     return np.clip(out, 0, 255, out=out)

@@ -21,7 +21,7 @@ import numpy as np
 
 from data.errors import DataError, RunError
 from data.faces import Faces
-from data.keypoints import SCHEMAS
+from data.keypoints import schema_of
 from data.storage import TEMPORARY, read_arrays, read_json, sha256_of, write_arrays, write_atomically, write_json
 
 FORMAT = 1  # of a cache folder
@@ -69,8 +69,12 @@ def _notice(text):
     print(f"notice: {text}", file=sys.stderr, flush=True)
 
 
+def _small(faces):
+    return SMALL if faces.matrices is None else (*SMALL, "matrices")
+
+
 def _read_only(faces):
-    for name in ("images", *SMALL):
+    for name in ("images", *_small(faces)):
         getattr(faces, name).flags.writeable = False
     return faces
 
@@ -144,7 +148,7 @@ def _load(folder):
         if _crc(folder / "images.npy") != meta["crc"]:
             raise ValueError("images.npy: its checksum differs")
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False).view(np.ndarray)
-        faces = Faces(images=images, schema=SCHEMAS[meta["schema"]], source=meta["source"], **arrays)
+        faces = Faces(images=images, schema=schema_of(meta["schema"]), source=meta["source"], **arrays)
         with contextlib.suppress(OSError):
             os.utime(folder)  # so that the least recently used can be told
         return _read_only(faces)
@@ -179,8 +183,8 @@ def _publish(folder, faces):
 
 def _write(part, faces):
     write_atomically(part / "images.npy", lambda file: _save(file, faces.images))
-    meta = {"crc": _crc(part / "images.npy"), "schema": faces.schema.name, "source": faces.source}
-    small = {name: getattr(faces, name) for name in SMALL}
+    meta = {"crc": _crc(part / "images.npy"), "schema": faces.schema.stored, "source": faces.source}
+    small = {name: getattr(faces, name) for name in _small(faces)}
     write_arrays(part / "faces.npz", small | {"meta": np.frombuffer(json.dumps(meta).encode(), np.uint8)})
 
 

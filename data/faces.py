@@ -1,6 +1,7 @@
 """`Faces`: the one in-memory form of a face set. Every reader returns it; everything else takes it."""
 
 import hashlib
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,8 @@ class Faces:
         ids: [n] int64 or str: how the source names each row.
         schema: the table of points.
         source: one word on where the faces come from, shown in reports: "synthetic", "kaggle", ...
+        matrices: float64 [n, 2, 3] from px of the original photos to px of the images, or None where the images are
+            the originals. With them an answer goes back to the photo: `data.augment.invert`.
     """
 
     images: np.ndarray
@@ -30,10 +33,12 @@ class Faces:
     ids: np.ndarray
     schema: Schema
     source: str
+    matrices: np.ndarray | None = None
 
     def __post_init__(self):
         n = len(self.images)
         wanted = {"points": (n, len(self.schema), 2), "convention": (n,), "group": (n,), "ids": (n,)}
+        wanted |= {} if self.matrices is None else {"matrices": (n, 2, 3)}
         for name, shape in wanted.items():
             if getattr(self, name).shape != shape:
                 raise DataError(f"Faces.{name}: expected shape {shape}; received {getattr(self, name).shape}")
@@ -47,7 +52,8 @@ class Faces:
 
     def __getitem__(self, rows):
         """The faces at `rows`: a slice, a mask or an index array."""
-        picked = {name: getattr(self, name)[rows] for name in ("images", "points", "convention", "group", "ids")}
+        names = ("images", "points", "convention", "group", "ids", *([] if self.matrices is None else ["matrices"]))
+        picked = {name: getattr(self, name)[rows] for name in names}
         return replace(self, **picked)
 
     @property
@@ -67,7 +73,8 @@ class Faces:
 
     def digest(self):
         """SHA-256 over everything that training depends on, as hex."""
-        total = hashlib.sha256(self.schema.name.encode())
+        stored = self.schema.stored
+        total = hashlib.sha256((stored if isinstance(stored, str) else json.dumps(stored, sort_keys=True)).encode())
         for name in ("images", "points", "convention", "group"):
             array = np.ascontiguousarray(getattr(self, name))
             total.update(f"{name}{array.dtype.str}{array.shape}".encode())

@@ -9,19 +9,22 @@ from pathlib import Path
 from data import kaggle
 from data.archives import COMPETITION, Located, find, is_zip, zipped
 from data.cache import cached
+from data.crops import FaceSettings
 from data.errors import DataError, UsageError
 
 SYNTHETIC_COUNT = 600  # faces; trains within minutes on two cores
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # not the network's errors
 
 
-def read_training(data, seed=0):
+def read_training(data, seed=0, settings=None):
     """Read the faces to train on.
 
     Args:
         data: "synthetic" or "synthetic:COUNT"; "kaggle", to fetch the competition's files; or the path of a folder
-            with them, zipped or not, of the competition's zip, or of one file like training.csv.
+            with them, zipped or not, of the competition's zip, or of one file like training.csv; or the path of a set
+            on photos, as data/readers.py recognises them.
         seed: of the synthetic faces.
+        settings: `FaceSettings`: how faces are cut out of photos; None = the defaults.
 
     Returns:
         Faces; read-only, and memory-mapped where the cache can be written.
@@ -33,10 +36,40 @@ def read_training(data, seed=0):
     if _is_synthetic(data):
         return _synthetic(data, seed)
     place = _place(data)
+    album = read_photos(place, settings)
+    if album is not None:
+        from data.readers import faces_of
+
+        return faces_of(album, settings or FaceSettings())
     training = _training(place)
     persons = _persons(training)
     files = [training, persons] if persons else [training]
     return cached([file.path for file in files], lambda: _read_training(training, persons), _version(files))
+
+
+def read_photos(place, settings=None):
+    """`Album` of a set on photos; None where the place is none of them, or has training.csv."""
+    from data.readers import read_album
+
+    place = Path(place)
+    if place.is_file() and is_zip(place):
+        return None
+    if place.is_dir() and find(place, "training.csv"):
+        return None
+    return read_album(place, settings or FaceSettings())
+
+
+def read_test_photos(data):
+    """`Album` of a test set on photos: a file, or the test part of a folder; None where it is Kaggle's.
+
+    Raises:
+        DataError: several files that could be it, or one that cannot be read.
+    """
+    from data.readers import read_test_album
+
+    place = Path(os.path.expanduser(data))
+    kaggle = is_zip(place) if place.is_file() else place.is_dir() and find(place, "test.csv")
+    return None if kaggle or not place.exists() else read_test_album(place)
 
 
 def read_test(data):
@@ -108,8 +141,12 @@ def _wanted(name, places):
         found = find(where, name)
         if found:
             return found
-    wanted = f"{name}, {zipped(name)} or {COMPETITION}.zip"
-    raise DataError(f"{places[-1]}: expected {wanted} with {name} inside; received none of them")
+    wanted = f"{name}, {zipped(name)} or {COMPETITION}.zip with {name} inside"
+    if name == "training.csv":
+        from data.readers import READERS
+
+        wanted += ", or a set on photos: " + ", ".join(reader.what for reader in READERS.values())
+    raise DataError(f"{places[-1]}: expected {wanted}; received none of them")
 
 
 def _version(files):

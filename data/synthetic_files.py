@@ -21,7 +21,7 @@ def write_kaggle(folder, training, test):
         raise DataError(f"{folder}: expected a folder that can be made; received: {error.strerror}") from error
     answers = list(_answers(test))
     files = {
-        "training.csv": [(*training.schema.columns, "Image"), *_training(training)],
+        "training.csv": [(*training.schema.columns, "Image"), *training_rows(training)],
         "training_persons.csv": [
             ("row", "person"),
             *((row, f"person_{who}") for row, who in enumerate(training.group)),
@@ -35,7 +35,8 @@ def write_kaggle(folder, training, test):
     return list(files)
 
 
-def _training(faces):
+def training_rows(faces):
+    """Rows of training.csv: coordinates in px, blank where not labelled, and the image."""
     for points, image in zip(faces.points, faces.images, strict=True):
         yield (*("" if np.isnan(value) else _number(value) for value in points.ravel()), _image(image))
 

@@ -8,7 +8,7 @@ from reports.theme import MEMBERS, point_label
 
 BINS = 40  # of the histogram, before the last one that holds everything further
 STEPS = 160  # of the cumulative curves
-ROW = 29  # px of height per point
+ROW, DENSE, MANY = 31, 26, 20  # px of height per point; where there are more than MANY
 WIDE = 1000  # times the axis: a row's band goes on where page.js stretches the axis
 BEYOND = 98.5  # percentile of the errors at which the error axes end
 
@@ -23,29 +23,21 @@ def error_limit(errors):
     return float(np.ceil(far / step) * step)
 
 
-def value_columns(predictions, members, limit):
-    """One row per labelled point that the main member found.
+def value_columns(predictions, members):
+    """One row per labelled point that the main member found, face by face.
 
     Returns:
-        dict of arrays: face, point; x, y: error vector in px, drawn in to length `limit` where longer; one column of
-        errors in px per member; within: 2 inside the 50 % radius, 1 inside the 90 % radius, 0 outside, -1 where
-        there is no radius.
+        dict of arrays: face, point; within: 2 inside the 50 % radius, 1 inside the 90 % radius, 0 outside, -1 where
+        there is no radius; one float32 column of errors in px per member.
     """
-    main = members[-1]
-    errors = predictions.errors(main)
-    face, point = np.nonzero(np.isfinite(errors))
-    vector = (predictions.points[main] - predictions.truth)[face, point]
-    length = errors[face, point]
-    shown = vector * np.minimum(1, limit / np.maximum(length, 1e-9))[:, None]
+    errors = {member: predictions.errors(member) for member in members}
+    main = errors[members[-1]]
+    face, point = np.nonzero(np.isfinite(main))
     radius = predictions.radius[:, face, point]
-    within = np.where(np.isfinite(radius).all(axis=0), (length <= radius).sum(axis=0), -1)
-    columns = {"x": shown[:, 0], "y": shown[:, 1]}
-    columns |= {member: predictions.errors(member)[face, point] for member in members}
-    columns = {name: column.astype(np.float32) for name, column in columns.items()}
-    n, k = predictions.radius.shape[1:]  # the smallest types that hold them: a page is mailed
-    whole = {"face": face.astype(np.min_scalar_type(n)), "point": point.astype(np.min_scalar_type(k))}
-    whole["within"] = within.astype(np.int8)
-    return columns | whole
+    inside = (main[face, point] <= radius).sum(axis=0)
+    within = np.where(np.isfinite(radius).all(axis=0), inside, -1).astype(np.int8)
+    columns = {member: own[face, point].astype(np.float32) for member, own in errors.items()}
+    return {"face": face, "point": point, "within": within} | columns
 
 
 def point_order(figures):
@@ -58,18 +50,17 @@ def error_charts(predictions, figures):
     """The linked charts of a page with truth.
 
     Returns:
-        dict of slot name to Bokeh figure: "rmse", "vectors", "curve", "histogram", and, with radii, "coverage".
+        dict of slot name to Bokeh figure: "rmse", "curve", "histogram", and, with radii, "coverage".
     """
     from bokeh.models import ColumnDataSource
 
-    limit = error_limit(predictions.errors(figures.main))
-    values = ColumnDataSource(value_columns(predictions, figures.members, limit), name="values")
+    values = value_columns(predictions, figures.members)
+    limit = error_limit(values[figures.main])
     order = point_order(figures)
     points = ColumnDataSource(_point_columns(figures, predictions.schema, order), name="points")
     curve = _curve(values, figures.members, limit)
     return {
         "rmse": _rmse_chart(points, figures),
-        "vectors": _vector_chart(values, _mean_vector(predictions, figures.main), figures.main, limit),
         "curve": curve,
         "histogram": _histogram(values, figures.main, limit, curve.x_range),
     } | ({"coverage": _coverage_chart(points)} if np.isfinite(figures.point_coverage).any() else {})
@@ -92,20 +83,16 @@ def _point_columns(figures, schema, order):
 
 def _row_chart(source, right):
     """A chart with one row per point: names on the left, and a band behind each row that a tap chooses."""
-    from bokeh.models import FixedTicker, HoverTool, Range1d, TapTool
+    from bokeh.models import HoverTool, Range1d, TapTool
 
     places = [int(y) for y in source.data["y"]]
     plot = theme.chart(
-        ROW * max(len(places), 4) + 56,
+        rows_height(len(places)),
         x_range=Range1d(-0.02 * right, right),
         y_range=Range1d(-0.6, len(places) - 0.4),
         tools="",
     )
-    plot.yaxis.ticker = FixedTicker(ticks=sorted(places))
-    plot.yaxis.major_label_overrides = dict(zip(places, source.data["name"], strict=True))
-    plot.yaxis.major_tick_line_color = plot.yaxis.axis_line_color = None
-    plot.yaxis.major_label_text_color = theme.INK
-    plot.ygrid.grid_line_color = None
+    row_axis(plot, places, source.data["name"])
     fills = {"fill_alpha": 0, "nonselection_fill_alpha": 0, "selection_fill_alpha": 0.12}
     band = plot.hbar(
         y="y", left=-1, right=WIDE * right, height=0.96, source=source, line_color=None, color=theme.ACCENT, **fills
@@ -115,6 +102,23 @@ def _row_chart(source, right):
         HoverTool(visible=False, renderers=[band], point_policy="follow_mouse"),
     )
     return plot
+
+
+def rows_height(rows):
+    """px of height of a chart with one row per point."""
+    return (ROW if rows <= MANY else DENSE) * max(rows, 4) + 56
+
+
+def row_axis(plot, places, names):
+    """A y axis with a name at each of `places` and nothing else."""
+    from bokeh.models import FixedTicker
+
+    places = [int(place) for place in places]
+    plot.yaxis.ticker = FixedTicker(ticks=sorted(places))
+    plot.yaxis.major_label_overrides = dict(zip(places, names, strict=True))
+    plot.yaxis.major_tick_line_color = plot.yaxis.axis_line_color = None
+    plot.yaxis.major_label_text_color = theme.INK
+    plot.ygrid.grid_line_color = None
 
 
 def _rmse_chart(source, figures):
@@ -138,7 +142,7 @@ def _rmse_chart(source, figures):
 def _coverage_chart(source):
     from bokeh.models import FixedTicker, Span
 
-    plot = _row_chart(source, right=102)
+    plot = _row_chart(source, right=106)  # room for a mark at 100 %
     for level in LEVELS:
         plot.add_layout(Span(location=100 * level, dimension="height", line_color=theme.MUTED, line_dash="dashed"))
     look = {"source": source, "size": 11, "line_color": theme.INK, "line_width": 2, "nonselection_alpha": 1.0}
@@ -154,60 +158,11 @@ def _coverage_chart(source):
     return plot
 
 
-def _mean_vector(predictions, main):
-    """float64 [2]: the mean error vector in px over all labelled points."""
-    vectors = (predictions.points[main] - predictions.truth).reshape(-1, 2).astype(np.float64)
-    return vectors[np.isfinite(vectors).all(axis=1)].mean(axis=0)
-
-
-def _vector_chart(values, mean, main, limit):
-    """Every error as an arrow's tip. y grows downwards, as in the images."""
-    from bokeh.models import CDSView, ColumnDataSource, HoverTool, IndexFilter, LassoSelectTool, Range1d, TapTool
-
-    edge = limit * 1.12
-    axes = {"x_range": Range1d(-edge, edge), "y_range": Range1d(edge, -edge)}
-    plot = theme.chart(None, aspect_ratio=1, toolbar_location="above", tools="pan,wheel_zoom,reset", **axes)
-    _rings(plot, limit)
-    view = CDSView(filter=IndexFilter(), name="view")
-    look = {
-        "size": 5,
-        "line_color": None,
-        "fill_color": MEMBERS[main].colour,
-        "fill_alpha": 0.3,
-        "selection_fill_alpha": 0.8,
-    }
-    look |= {"nonselection_fill_color": theme.QUIET, "nonselection_fill_alpha": 0.15}
-    dots = plot.scatter("x", "y", source=values, view=view, **look)
-    mean = ColumnDataSource({"x": mean[:1], "y": mean[1:]}, name="mean")
-    plot.scatter("x", "y", source=mean, marker="cross", size=22, line_color=theme.INK, line_width=3)
-    lasso = LassoSelectTool(renderers=[dots])
-    plot.add_tools(
-        lasso,
-        TapTool(renderers=[dots]),
-        HoverTool(visible=False, renderers=[dots], tooltips=[("error", f"@{main}{{0.00}} px")]),
-    )
-    plot.toolbar.active_drag = lasso
-    plot.toolbar.active_scroll = None  # the wheel scrolls the page
-    plot.xaxis.axis_label = "← left of the label   px   right of it →"
-    plot.yaxis.axis_label = "← below the label   px   above it →"
-    return plot
-
-
 def ring_radii(limit):
     """Radii in px of the circles of equal error: round numbers, then `limit`, which holds everything further out."""
     step = 10.0 ** np.floor(np.log10(limit / 2))
     step *= max(nice for nice in (1, 2, 5) if nice * step <= limit / 2)
-    return [*np.arange(step, limit - step / 3, step), limit]
-
-
-def _rings(plot, limit):
-    from bokeh.models import Label
-
-    plot.grid.grid_line_color = None
-    for radius in ring_radii(limit):
-        plot.circle(0, 0, radius=radius, fill_color=None, line_color=theme.HAIRLINE, line_width=1.5)
-    look = {"text_font": theme.FONT, "text_font_size": "11px", "text_color": theme.MUTED, "text_align": "center"}
-    plot.add_layout(Label(x=0, y=-limit, text=f"{limit:g} px and more", y_offset=3, **look))
+    return [*(float(ring) for ring in np.arange(step, limit - step / 3, step)), float(limit)]
 
 
 def cumulative(errors, limit):
@@ -228,10 +183,10 @@ def _curve(values, members, limit):
     from bokeh.models import ColumnDataSource, CrosshairTool, Range1d
 
     columns = {"x": np.linspace(0, limit, STEPS + 1, dtype=np.float32)}
-    columns |= {member: cumulative(values.data[member], limit) for member in members}
+    columns |= {member: cumulative(values[member], limit) for member in members}
     source = ColumnDataSource(columns, name="curve")
     ends = {"x_range": Range1d(0, limit * (1 + 1 / BINS)), "y_range": Range1d(0, 102)}
-    plot = theme.chart(301, **ends)
+    plot = theme.chart(270, **ends)
     for member in members:
         style = MEMBERS[member]
         plot.line("x", member, source=source, line_color=style.colour, line_width=2.5)
@@ -254,15 +209,15 @@ def _histogram(values, main, limit, x_range):
     from bokeh.models import BoxSelectTool, ColumnDataSource, HoverTool, TapTool
 
     left = np.linspace(0, limit, BINS + 1, dtype=np.float32)
-    columns = {"left": left, "right": left + np.float32(limit / BINS), "count": histogram(values.data[main], limit)}
+    columns = {"left": left, "right": left + np.float32(limit / BINS), "count": histogram(values[main], limit)}
     source = ColumnDataSource(columns, name="bars")
-    plot = theme.chart(190, x_range=x_range)
+    plot = theme.chart(170, x_range=x_range)
     plot.y_range.start = 0
     look = {"fill_color": MEMBERS[main].colour, "line_color": theme.PAPER, "nonselection_fill_color": theme.QUIET}
     bars = plot.quad(
         left="left", right="right", bottom=0, top="count", source=source, nonselection_fill_alpha=0.5, **look
     )
-    box = BoxSelectTool(renderers=[bars], dimensions="width")
+    box = BoxSelectTool(renderers=[bars], dimensions="width", continuous=False)
     plot.add_tools(
         box, TapTool(renderers=[bars]), HoverTool(visible=False, renderers=[bars], tooltips=[("points", "@count{0,0}")])
     )

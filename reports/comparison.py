@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 from reports import comparison_charts as charts
-from reports.figures import RESAMPLES
+from reports.bootstrap import RESAMPLES
 from reports.markup import chart_card, document, json_block, text
 from reports.words import counted
 
@@ -31,8 +31,8 @@ def build_comparison(rows, path, title=TITLE):
 
 def comparison_page(rows, title):
     """The whole page as HTML; see `build_comparison`."""
+    from reports.frame import bokeh_script, embedded
     from reports.markup import asset
-    from reports.page import bokeh_script, embedded
 
     known = sorted((row for row in rows if "scores" in row), key=lambda row: row["scores"]["all"]["rmse"][0])
     failed = [row for row in rows if "scores" not in row]
@@ -222,7 +222,7 @@ def _footer():
     return (
         "<footer><p>RMSE is the root of the mean squared error over all coordinates of the held-out faces, x and y "
         f"counted one by one, as Kaggle scores it. Intervals are percentiles of {RESAMPLES:,} bootstrap resamples of "
-        "the faces. Trimmed: without the 2 % of the points with the largest errors, where wrong labels are. "
+        "whole persons. Trimmed: without the 2 % of the points with the largest errors, where wrong labels are. "
         "The epoch shown is the one with the lowest trimmed RMSE on these same faces, so all figures are a little "
         "too good, alike for all networks.</p></footer>"
     )

@@ -212,7 +212,7 @@ def _bars(source, columns, label, unit):
 
     places = source.data["place"]
     longest = max(max(source.data[name]) for name in columns) or 1.0
-    ends = {"x_range": Range1d(0, 1.22 * longest), "y_range": Range1d(-0.6, len(places) - 0.4)}
+    ends = {"x_range": Range1d(0, 1.32 * longest), "y_range": Range1d(-0.6, len(places) - 0.4)}
     plot, bars = theme.chart(ROW * max(len(places), 3) + 56, **ends), []
     plot.yaxis.ticker = FixedTicker(ticks=sorted(places))
     plot.yaxis.major_label_overrides = dict(zip(places, source.data["network"], strict=True))

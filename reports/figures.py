@@ -1,28 +1,20 @@
 """Figures of a predictions file: RMSE with bootstrap intervals, bias, coverage of the radii, and who makes the error.
 
-An *error* is the distance between prediction and label in px. An *RMSE* is Kaggle's: the root of the mean squared
-error over coordinates, so a lone point that is off by d has RMSE d / sqrt(2).
+Errors and RMSE as in reports/bootstrap.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from data.errors import RunError
+from reports.attributes import attributes_of, face_scores, part_medians
+from reports.bootstrap import Interval, gain_over, interval, resamples, rmse, share_within
 
 ORDER = ("base", "specialist", "ensemble")  # of members, the last one there is the one that a page is about
-RESAMPLES = 1000
 WORST = 5  # faces whose share of the squared error is told
 MIN_VALUES = 10  # of a point, before its mean error vector says anything
-
-
-class Interval(NamedTuple):
-    """A figure and its 95 % bootstrap interval over faces; low and high are NaN for fewer than two faces."""
-
-    value: float
-    low: float = np.nan
-    high: float = np.nan
 
 
 class Offset(NamedTuple):
@@ -54,6 +46,9 @@ class Figures:
         fitted: whether they were.
         worst_share: share of all squared error that the WORST faces make.
         without_worst: RMSE in px of the other faces.
+        groups: number of groups that the intervals draw from, None where only faces are known.
+        attributes: list of (Attribute, list of Intervals of the median face RMSE of each part).
+        anchors: dict of name to RMSE in px, as the user gave them to compare with.
     """
 
     members: tuple
@@ -70,6 +65,9 @@ class Figures:
     point_coverage: np.ndarray
     worst_share: float
     without_worst: float
+    groups: int | None = None
+    attributes: list = field(default_factory=list)
+    anchors: dict = field(default_factory=dict)
 
     @property
     def main(self):
@@ -83,88 +81,6 @@ def members_of(predictions):
     if len(predictions) and not found:
         raise RunError(f"predictions: expected points of {', '.join(ORDER)}; received none that is finite")
     return found
-
-
-def rmse(errors):
-    """Root mean squared error per coordinate in px, of distances in px; NaN where there are none."""
-    known = errors[np.isfinite(errors)]
-    return float(np.sqrt(np.mean(known**2, dtype=np.float64) / 2)) if known.size else np.nan
-
-
-def resamples(faces, seed=0, count=RESAMPLES):
-    """float64 [count, faces]: how often each bootstrap resample of the faces holds each face."""
-    generator = np.random.default_rng([seed, faces])
-    draws = generator.integers(0, faces, (count, faces))
-    return np.stack([np.bincount(draw, minlength=faces) for draw in draws]).astype(np.float64)
-
-
-def interval(errors, weights, of=rmse):
-    """Interval of the RMSE of `errors` [n, k] when faces are drawn again. `weights` are `resamples(n)`."""
-    known = np.isfinite(errors)
-    if known.any(axis=1).sum() < 2:
-        return Interval(of(errors))
-    return Interval(of(errors), *_percentiles(_resampled_rmse(errors, weights)))
-
-
-def trimmed_interval(errors, weights, worst):
-    """Interval of the RMSE of `errors` [n, k] without the share `worst` of them, the largest, of each resample.
-
-    Errors are points' distances in px; faces are drawn again, so a resample leaves out what is largest in itself.
-    """
-    face, column = np.nonzero(np.isfinite(errors))
-    distances = errors[face, column].astype(np.float64)
-    order = np.argsort(distances)
-    squared, face = np.square(distances[order]), face[order]
-    value = _lowest_rmse(np.ones((1, len(order))), squared, worst)
-    if len(np.unique(face)) < 2:
-        return Interval(float(value[0]))
-    blocks = np.array_split(weights, max(1, weights.shape[0] * len(order) // 4_000_000))  # bounds memory
-    samples = np.concatenate([_lowest_rmse(block[:, face], squared, worst) for block in blocks])
-    return Interval(float(value[0]), *_percentiles(samples))
-
-
-def _lowest_rmse(counts, squared, worst):
-    """float64 [c]: RMSE of the lowest share 1 - `worst` of sorted `squared` [m], each `counts` [c, m] times there."""
-    total = counts.sum(axis=1, keepdims=True)
-    before = counts.cumsum(axis=1) - counts
-    counts = np.clip(np.maximum(1, np.round(total * (1 - worst))) - before, 0, counts)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.sqrt(counts @ squared / (2 * counts.sum(axis=1)))
-
-
-def _resampled_rmse(errors, weights):
-    """float64 [count]: the RMSE of each resample; NaN where it holds no value."""
-    known = np.isfinite(errors)
-    total = weights @ np.square(np.where(known, errors, 0), dtype=np.float64).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.sqrt(total / (2 * (weights @ known.sum(axis=1))))
-
-
-def _percentiles(samples):
-    samples = samples[np.isfinite(samples)]
-    return tuple(map(float, np.percentile(samples, (2.5, 97.5)))) if samples.size else (np.nan, np.nan)
-
-
-def gain_over(other, main, weights):
-    """Interval of RMSE(other) - RMSE(main) in px over the values that both have, faces drawn alike for both."""
-    both = np.isfinite(other) & np.isfinite(main)
-    other, main = np.where(both, other, np.nan), np.where(both, main, np.nan)
-    value = rmse(other) - rmse(main)
-    if both.any(axis=1).sum() < 2:
-        return Interval(value)
-    return Interval(value, *_percentiles(_resampled_rmse(other, weights) - _resampled_rmse(main, weights)))
-
-
-def share_within(errors, radius, weights):
-    """Interval of the share of `errors` [n, k] that are at most `radius` [n, k]."""
-    known = np.isfinite(errors) & np.isfinite(radius)
-    if not known.any():
-        return Interval(np.nan)
-    inside = (known & (errors <= radius)).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        samples = (weights @ inside) / (weights @ known.sum(axis=1))
-    low_high = _percentiles(samples) if known.any(axis=1).sum() > 1 else (np.nan, np.nan)
-    return Interval(inside.sum() / known.sum(), *low_high)
 
 
 def _coverage(predictions, errors, weights):
@@ -221,7 +137,7 @@ def measure(predictions, seed=0):
     members = members_of(predictions)
     errors = {member: predictions.errors(member) for member in members}
     main = errors[members[-1]] if members else np.full(predictions.truth.shape[:2], np.nan)
-    weights = resamples(len(predictions), seed) if len(predictions) else None
+    weights = resamples(len(predictions), seed, group=predictions.group) if len(predictions) else None
     known = np.isfinite(main)
     vectors = predictions.points[members[-1]] - predictions.truth if members else predictions.truth
     return Figures(
@@ -239,7 +155,15 @@ def measure(predictions, seed=0):
         point_coverage=coverage_by_point(main, predictions.radius),
         worst_share=worst_faces_share(main),
         without_worst=without_worst_faces(main),
+        groups=None if predictions.group is None else len(np.unique(predictions.group)),
+        attributes=_by_attribute(predictions, members, main, weights),
+        anchors=predictions.info.get("anchors", {}),
     )
+
+
+def _by_attribute(predictions, members, errors, weights):
+    found = attributes_of(predictions, members[-1]) if members else []
+    return [(one, part_medians(one, face_scores(errors), weights)) for one in found]
 
 
 def _by_convention(convention, errors, known, weights):

@@ -7,7 +7,7 @@ import json
 from importlib.resources import files
 
 from reports import theme
-from reports.theme import MEMBERS, TRUTH
+from reports.theme import MEMBERS, PAIR, TRUTH
 
 
 def text(value):
@@ -65,7 +65,7 @@ SHAPES = (
 
 def mark(name):
     """The mark of a member, or of "truth", as an inline picture."""
-    style = TRUTH if name == "truth" else MEMBERS[name]
+    style = ({"truth": TRUTH} | MEMBERS | PAIR)[name]
     return (
         f'<svg viewBox="0 0 14 14" aria-hidden="true"><use href="#mark-{style.marker}" '
         f'class="mark {name}" width="14" height="14"/></svg>'
@@ -92,8 +92,13 @@ def chart_card(name, title, note, description, extra=""):
     """A place for the chart `name`, with words above it and a description for those who do not see it."""
     return (
         f'<figure class="card"><figcaption><h3>{text(title)}</h3><p>{text(note)}</p></figcaption>'
-        f'<div class="chart" id="chart-{name}" role="group" aria-label="{text(description)}"></div>{extra}</figure>'
+        f"{place(name, description)}{extra}</figure>"
     )
+
+
+def place(name, description):
+    """Where the chart `name` will be, with a description for those who do not see it."""
+    return f'<div class="chart" id="chart-{name}" role="group" aria-label="{text(description)}"></div>'
 
 
 def table(head, rows):
@@ -105,3 +110,19 @@ def table(head, rows):
         for row in rows
     )
     return f"<table><thead><tr>{top}</tr></thead><tbody>{'</tr>'.join(body)}</tr></tbody></table>"
+
+
+def picture(image, alt, lossless=False):
+    """`image` uint8 [H, W, C], C of 1 or 3 (RGB), as an <img> that is part of the page; `alt` is what it shows."""
+    import cv2
+
+    shown = image if image.shape[2] == 1 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, coded = cv2.imencode(".webp", shown, [cv2.IMWRITE_WEBP_QUALITY, 101 if lossless else 80])
+    uri = "data:image/webp;base64," + base64.b64encode(coded.tobytes()).decode()
+    return f'<img src="{uri}" alt="{text(alt)}" width="{image.shape[1]}" height="{image.shape[0]}">'
+
+
+def download(name, content, label):
+    """A link that saves the text `content`, such as a CSV, as a file `name`; it is part of the page."""
+    coded = base64.b64encode(content.encode("utf-8")).decode()
+    return f'<a class="plain" download="{text(name)}" href="data:text/plain;base64,{coded}">{text(label)}</a>'

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from data.errors import RunError
-from data.keypoints import SCHEMAS
+from data.keypoints import schema_of
 from data.storage import read_arrays, write_arrays
 
 LEVELS = (0.5, 0.9)  # shares of faces whose error the two radii are meant to cover
@@ -25,7 +25,9 @@ class Predictions:
             member has nothing to say (no specialist was trained for the point).
         radius: float32 [2, n, k] in px: the error is expected to be smaller for 50 % and for 90 % of the faces.
         schema: the table of points.
-        info: a JSON object: source, what the faces are ("validation", "test"), the run, figures of the fit.
+        info: a JSON object: source, what the faces are ("validation", "test"), the run, figures of the fit, "anchors".
+        group: int64 [n] or None, where it is not known: faces of one group (a person, or repeats of one image) are
+            alike, so intervals draw them together.
     """
 
     images: np.ndarray
@@ -36,6 +38,7 @@ class Predictions:
     radius: np.ndarray
     schema: object
     info: dict = field(default_factory=dict)
+    group: np.ndarray | None = None
 
     def __len__(self):
         return len(self.images)
@@ -46,8 +49,9 @@ class Predictions:
 
     def save(self, path):
         """Write the predictions file; the same predictions always give the same bytes."""
-        meta = json.dumps({"schema": self.schema.name, "info": self.info}, sort_keys=True)
+        meta = json.dumps({"schema": self.schema.stored, "info": self.info}, sort_keys=True)
         arrays = {name: getattr(self, name) for name in ("images", "ids", "convention", "truth", "radius")}
+        arrays |= {} if self.group is None else {"group": self.group}
         arrays |= {f"points/{member}": points for member, points in self.points.items()}
         write_arrays(path, arrays | {"meta": np.frombuffer(meta.encode(), np.uint8)})
 
@@ -60,13 +64,14 @@ class Predictions:
             points = {
                 name.removeprefix("points/"): arrays.pop(name) for name in list(arrays) if name.startswith("points/")
             }
-            return cls(**arrays, points=points, schema=SCHEMAS[meta["schema"]], info=meta["info"])._checked()
+            return cls(**arrays, points=points, schema=schema_of(meta["schema"]), info=meta["info"])._checked()
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path}: expected a predictions file; received other arrays ({error})") from error
 
     def _checked(self):
         n, k = len(self.images), len(self.schema)
         shapes = {"truth": (n, k, 2), "radius": (len(LEVELS), n, k), "ids": (n,), "convention": (n,)}
+        shapes |= {} if self.group is None else {"group": (n,)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name}: expected {shape}; received {getattr(self, name).shape}")

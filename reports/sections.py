@@ -2,23 +2,30 @@
 
 import numpy as np
 
-from reports import charts, words
-from reports.figures import RESAMPLES, WORST
-from reports.markup import chart_card, legend, mark, table, text, tiles
+from reports import charts, face_charts, words
+from reports.bootstrap import RESAMPLES
+from reports.figures import WORST
+from reports.frame import footer_of
+from reports.large import RADII, RADIUS_LAYERS, large_view
+from reports.markup import chart_card, legend, mark, place, table, text, tiles
 from reports.theme import MEMBERS, point_label
 
+ORDERS = {True: ("Failures first", "Successes first"), False: ("Least certain first", "Most certain first")}
 
-def opening(predictions, figures, title):
-    """What was tested, the large figures, and where the model fails in words."""
-    synthetic = '<p class="badge">SYNTHETIC drawn faces, not photos</p>' if words.is_synthetic(predictions.info) else ""
-    lede = f'<p class="lede">{text(words.tested(predictions, figures))}.</p>'
-    numbers = tiles(large_figures(predictions, figures), figures.main) if figures.values else ""
-    found = words.findings(figures, predictions.schema)
-    lines = "".join(f"<dt>{text(lead)}</dt><dd>{text(line)}</dd>" for lead, line in found)
-    return (
-        f'<header>{synthetic}<h1>{text(title)}</h1>{lede}</header>{numbers}<dl class="card findings">{lines}</dl>'
-        '<noscript><p class="note">Charts and faces need JavaScript, which is part of this file.</p></noscript>'
+
+def large(predictions, figures):
+    """The large figures of a page with truth."""
+    return tiles(large_figures(predictions, figures), figures.main) if figures.values else ""
+
+
+def jumps(figures):
+    """Ways to the faces that fail and to those that succeed."""
+    names = ORDERS[figures.values > 0]
+    buttons = "".join(
+        f'<button type="button" class="plain" data-jump="{order}">{text(name)}</button>'
+        for order, name in zip(("worst", "best"), names, strict=True)
     )
+    return f'<p class="jumps">See the faces: {buttons}</p>'
 
 
 def large_figures(predictions, figures):
@@ -66,16 +73,21 @@ def _gain(figures, member):
 def filters(predictions, figures):
     """Slots of the controls: "points", "conventions", "bounds"."""
     known = [j for j in range(len(predictions.schema)) if not figures.values or figures.counts[j]]
-    points = "".join(_chip("chip", j, point_label(predictions.schema.points[j])) for j in known)
-    kinds = [(int(kind), predictions.schema.conventions[kind].name) for kind in np.unique(predictions.convention)]
-    buttons = "".join(_chip("convention", value, name) for value, name in [("", "all"), *kinds])
-    caption = '<span class="caption">Labelling</span>'
-    conventions = f'<span class="group" role="group" aria-label="Labelling">{caption}{buttons}</span>'
+    points = "".join(chip("chip", j, point_label(predictions.schema.points[j])) for j in known)
     return {
         "points": points,
-        "conventions": conventions if len(kinds) > 1 else "",
+        "conventions": conventions(predictions),
         "bounds": BOUNDS if figures.values else "",
     }
+
+
+def conventions(predictions):
+    """Buttons to choose a labelling convention by; nothing where there is one only."""
+    kinds = [(int(kind), predictions.schema.conventions[kind].name) for kind in np.unique(predictions.convention)]
+    buttons = "".join(chip("convention", value, name) for value, name in [("", "all"), *kinds])
+    caption = '<span class="caption">Labelling</span>'
+    group = f'<span class="group" role="group" aria-label="Labelling">{caption}{buttons}</span>'
+    return group if len(kinds) > 1 else ""
 
 
 BOUNDS = (
@@ -86,7 +98,8 @@ BOUNDS = (
 )
 
 
-def _chip(kind, value, name, pressed=False):
+def chip(kind, value, name, pressed=False):
+    """A button that scripts find by `data-kind`."""
     state = str(pressed).lower()
     return (
         f'<button type="button" class="chip" data-{kind}="{text(value)}" aria-pressed="{state}">{text(name)}</button>'
@@ -95,24 +108,87 @@ def _chip(kind, value, name, pressed=False):
 
 def error_cards(predictions, figures):
     """The charts of a page with truth, each with its words."""
-    histogram = '<div class="chart" id="chart-histogram" role="group" aria-label="Number of points by error."></div>'
-    cards = (
-        chart_card("rmse", "Error by point", RMSE_NOTE, _rmse_words(predictions, figures)),
-        chart_card("vectors", "Which way the points miss", VECTOR_NOTE, "Error vectors of all points."),
-        chart_card("curve", "How large the errors are", CURVE_NOTE, "Share of points within each error.", histogram),
-        _coverage_card(figures),
+    where = chart_card("rmse", "Error by point", RMSE_NOTE, _rmse_words(predictions, figures))
+    where += chart_card("curve", "How large the errors are", CURVE_NOTE, CURVE_WORDS, HISTOGRAM)
+    note = f"{VECTOR_NOTE} {_rings(predictions, figures)}"
+    vectors = chart_card("vectors", "Which way the points miss", note, _vector_words(predictions, figures))
+    return (
+        f'<h2>Where the error is</h2>{legend(figures.members)}<div class="charts single">{_overall_card(figures)}</div>'
+        f'<div class="{_side_by_side(figures)}">{where}</div><div class="charts single">{vectors}</div>'
+        f"{_attribute_cards(figures)}{_radius_cards(figures)}"
     )
-    return f'<h2>Where the error is</h2>{legend(figures.members)}<div class="charts">{"".join(cards)}</div>'
+
+
+def _side_by_side(figures):
+    """Class of two cards beside each other: of one height, unless a chart of many points makes one of them tall."""
+    return "charts uneven" if (figures.counts > 0).sum() > charts.MANY else "charts"
+
+
+def _rings(predictions, figures):
+    """`The rings are 2, 4 and 5.5 px from the label.`"""
+    *inner, last = charts.ring_radii(charts.error_limit(predictions.errors(figures.main)))
+    return f"The rings are {', '.join(f'{ring:g}' for ring in inner)} and {last:g} px from the label."
+
+
+def _overall_card(figures):
+    given = "; ◆ what you gave to compare with" if figures.anchors else ""
+    rows = (f"{name} {value[0]:.2f} px" for _, name, value in face_charts.overall_rows(figures))
+    note = f"The pale band is the 95 % interval{given}."
+    return chart_card("overall", "Overall", note, "RMSE, lowest first: " + ", ".join(rows))
+
+
+def _attribute_cards(figures):
+    """One chart for each thing that faces differ in."""
+    shown = (
+        (attribute, place(attribute.key, _attribute_words(attribute, own))) for attribute, own in figures.attributes
+    )
+    places = "".join(f'<div class="panel"><h4>{text(attribute.title)}</h4>{chart}</div>' for attribute, chart in shown)
+    if not places:
+        return ""
+    return (
+        '<h2>What makes faces hard</h2><figure class="card"><figcaption><p>'
+        f'{text(ATTRIBUTE_NOTE)}</p></figcaption><div class="panels">{places}</div></figure>'
+    )
+
+
+def _attribute_words(attribute, medians):
+    names = attribute.names or [f"fifth {i + 1}" for i in range(len(medians))]
+    told = ", ".join(f"{name} {_or_dash(m.value, f'{m.value:.2f} px')}" for name, m in zip(names, medians, strict=True))
+    return f"Median error of faces by {attribute.title.lower()}, lowest values first: {told}."
+
+
+def _radius_cards(figures):
+    """Whether the radius holds, by point and by its size."""
+    if not np.isfinite(figures.point_coverage).any():
+        note = '<p class="note">These predictions carry no error radius.</p>'
+        return f'<h2>Whether the error radius holds</h2><div class="card">{note}</div>'
+    half, most = (words.percent(interval.value) for interval in figures.coverage)
+    shown = f"Share of errors within the radius, by point. Over all points: {half} and {most}; promised: 50 % and 90 %."
+    cards = chart_card("coverage", "By point", COVERAGE_NOTE, shown)
+    cards += chart_card("calibration", "By its size", CALIBRATION_NOTE, "Expected radius against the one that holds.")
+    return f'<h2>Whether the error radius holds</h2><div class="{_side_by_side(figures)}">{cards}</div>'
 
 
 RMSE_NOTE = "Worst point on top; the pale band is the 95 % interval. Tap rows to choose points: the whole page follows."
 VECTOR_NOTE = (
-    "Each dot is one point's error, its label at the centre; the cross is the mean. Draw a lasso around some to see "
-    "their faces."
+    "Each dot is one error, its label at the cell’s centre. The line leads to the mean error, whose size and direction "
+    "stand below the name; the ellipse is two standard deviations around it. Errors beyond the last ring lie on it and "
+    "count in neither. Draw a lasso around dots to see their faces; a single chosen point fills the chart."
 )
+HISTOGRAM = place("histogram", "Number of points by error.")
+CURVE_WORDS = "Share of points within each error."
 CURVE_NOTE = (
     "Above, the share of points with a smaller error. Below, how many points have each error, the last bar all beyond "
     "the axis; drag across the bars to choose a range."
+)
+ATTRIBUTE_NOTE = (
+    "Each dot is a face, each bar the median of a fifth of the faces with its 95 % interval; faces beyond the axis lie "
+    "on its end, intervals leave it. Tap bars or draw a lasso to choose faces. Turn and roll are estimated from the "
+    "points."
+)
+CALIBRATION_NOTE = (
+    "Points with like radii together: the radius promised against the one that holds 50 % (○) or 90 % (●) of them, "
+    "with 95 % intervals. On the dashed line the promise is kept; above it, the radius is too small. Tap marks."
 )
 COVERAGE_NOTE = (
     "○ within the 50 % radius, ● within the 90 % radius. Each belongs on its dashed line; left of it, the radius is "
@@ -128,13 +204,10 @@ def _rmse_words(predictions, figures):
     return "RMSE of each point, worst first: " + ", ".join(scores)
 
 
-def _coverage_card(figures):
-    title = "Whether the error radius holds"
-    if not np.isfinite(figures.point_coverage).any():
-        return f'<div class="card"><h3>{title}</h3><p class="note">These predictions carry no error radius.</p></div>'
-    half, most = (words.percent(interval.value) for interval in figures.coverage)
-    shown = f"Share of errors within the radius, by point. Over all points: {half} and {most}; promised: 50 % and 90 %."
-    return chart_card("coverage", title, COVERAGE_NOTE, shown)
+def _vector_words(predictions, figures):
+    names = predictions.schema.points
+    told = (f"{point_label(names[o.point])} {words.direction(o.dx, o.dy)}" for o in figures.offsets)
+    return "Error vectors of each point. Mean errors: " + ", ".join(told)
 
 
 def radius_card():
@@ -147,28 +220,20 @@ def radius_card():
 def faces(figures):
     """Slots of the gallery: "orders", "faces_note", "faces_legend"."""
     truth = figures.values > 0
-    names = ("Worst first", "Best first") if truth else ("Least certain first", "Most certain first")
+    names = ORDERS[truth]
     return {
-        "orders": _chip("order", "worst", names[0], pressed=True) + _chip("order", "best", names[1]),
+        "orders": chip("order", "worst", names[0], pressed=True) + chip("order", "best", names[1]),
         "faces_note": "A line joins each label to its prediction." if truth else "Circles are the 50 % radius.",
         "faces_legend": legend(["truth", figures.main] if truth else [figures.main]),
     }
 
 
-def large_view(figures):
-    """Slots of the large view: "layers", "large_groups", "large_head"."""
+def face_view(figures, sheet):
+    """The large view of a face; `sheet` as in `large_view`."""
     truth = figures.values > 0
     layers = [("truth", f"{mark('truth')}label")] if truth else []
     layers += [(member, mark(member) + text(MEMBERS[member].label)) for member in figures.members]
-    layers += [("radius0", "50 % radius"), ("radius1", "90 % radius")]
-    columns = [*(figures.members if truth else ()), "50 %", "90 %"]
-    boxes = (f'<label><input type="checkbox" data-layer="{key}">{shown}</label>' for key, shown in layers)
-    return {
-        "layers": "".join(boxes),
-        "large_groups": (f'<th scope="colgroup" colspan="{len(figures.members)}">Error, px</th>' if truth else "")
-        + '<th scope="colgroup" colspan="2">Radius, px</th>',
-        "large_head": "".join(f'<th scope="col" class="number">{text(column)}</th>' for column in columns),
-    }
+    return large_view(layers + RADIUS_LAYERS, [("Error, px", figures.members if truth else ()), RADII], sheet)
 
 
 def by_point(predictions, figures):
@@ -197,13 +262,13 @@ def _point_row(predictions, figures, j):
 
 def footer(predictions, figures):
     """How the figures are made, and what the file says about itself."""
+    kind = "the faces" if figures.groups is None else f"the {figures.groups:,} groups of faces (a person, or one image)"
     truth = (
-        "<p>The error of a point is the distance between prediction and label. RMSE is the root of the mean squared "
+        "The error of a point is the distance between prediction and label. RMSE is the root of the mean squared "
         "error over all coordinates, x and y counted one by one, as Kaggle scores it: a point that is off by d has "
-        f"RMSE d / √2. Intervals are percentiles of {RESAMPLES:,} bootstrap resamples of the faces. The worst {WORST} "
-        "faces are those with the largest sum of squared errors.</p>"
+        f"RMSE d / √2. Intervals are percentiles of {RESAMPLES:,} bootstrap resamples of {kind}; those of medians and "
+        "of radii, which follow every choice, are Woodruff's (1952), with all values of such a group counted together. "
+        f"The worst {WORST} faces are those with the largest sum of squared errors."
     )
-    sides = "<p>In the names of points, left and right are the person's own; elsewhere they are the image's.</p>"
-    plain = sorted((key, value) for key, value in predictions.info.items() if isinstance(value, str | int | float))
-    facts = "".join(f"<dt>{text(key)}</dt><dd>{text(value)}</dd>" for key, value in plain)
-    return f"<footer>{truth if figures.values else ''}{sides}<dl>{facts}</dl></footer>"
+    sides = "In the names of points, left and right are the person's own; elsewhere they are the image's."
+    return footer_of([truth, sides] if figures.values else [sides], predictions.info)

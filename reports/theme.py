@@ -28,6 +28,9 @@ MEMBERS = {
     "specialist": Style("specialists", "#e69f00", "triangle"),
     "ensemble": Style("ensemble", "#d55e00", "circle"),
 }
+PAIR = {"first": Style("first", "#0072b2", "square"), "second": Style("second", "#d55e00", "circle")}
+BETTER, WORSE = "#0072b2", "#d55e00"
+ANCHOR = Style("given to compare with", "#009e73", "diamond")
 TRUTH = Style("label (truth)", "#f0e442", "cross")
 
 

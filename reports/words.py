@@ -61,8 +61,8 @@ def findings(figures, schema):
         return [("Nothing to show", "This predictions file holds no faces.")]
     if not figures.values:
         return [("No truth", _NO_TRUTH)]
-    found = (_overall(figures), _hardest(figures, schema), _convention_gap(figures, schema))
-    found += (_few_faces(figures), _systematic(figures, schema), _radius(figures))
+    found = (_overall(figures), _anchors(figures), _hardest(figures, schema), _convention_gap(figures, schema))
+    found += (_few_faces(figures), _systematic(figures, schema), _hard_faces(figures), _radius(figures))
     return [(lead, sentence(text)) for lead, text in filter(None, found)]
 
 
@@ -87,6 +87,41 @@ def _overall(figures):
         )
     change = "better" if gain.value > 0 else "worse"
     return "Overall", f"{text} That is {abs(gain.value):.2f} px {change} than the base network's {base:.2f} px."
+
+
+def _anchors(figures):
+    """How the main member stands against what the user gave to compare with."""
+    if not figures.anchors:
+        return None
+    score = figures.overall[figures.main]
+    kinds = {"better than": [], "about as good as": [], "worse than": []}
+    for name, px in sorted(figures.anchors.items(), key=lambda item: item[1]):
+        unsure = np.isfinite(score.low) and score.low <= px <= score.high
+        kind = "about as good as" if unsure else "better than" if score.value < px else "worse than"
+        kinds[kind].append(f"{point_label(name)} ({px:.2f} px)")
+    told = "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names)
+    what = " “About” means within the 95 % interval." if kinds["about as good as"] else ""
+    return "To compare with", f"{told}.{what}"
+
+
+def _hard_faces(figures):
+    """The attribute whose hardest part differs most from its easiest, beyond chance."""
+    ratios = []
+    for attribute, medians in figures.attributes:
+        known = [(m, i) for i, m in enumerate(medians) if np.isfinite(m.low)]
+        if len(known) > 1 and not attribute.names:
+            (easy, _), (hard, place) = min(known), max(known)
+            if hard.low > easy.high and easy.value > 0:
+                ratios.append((hard.value / easy.value, attribute, place, hard, easy))
+    if not ratios:
+        return None
+    _, attribute, place, hard, easy = max(ratios, key=lambda ratio: ratio[0])
+    low, high = attribute.ends
+    which = f"most {low}" if place == 0 else f"most {high}" if place == len(attribute.edges) - 2 else "middle"
+    return "Hard faces", (
+        f"the {which} fifth by {attribute.title.lower()} has a median face RMSE of {hard.value:.2f} px, "
+        f"the easiest fifth {easy.value:.2f} px."
+    )
 
 
 def _hardest(figures, schema):

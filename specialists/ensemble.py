@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,65 +11,7 @@ import numpy as np
 from base_models.options import parser, read_options
 from data.errors import DataError, RunError, command
 from data.runs import Part
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the members of an ensemble say about n faces, per output slot. Positions end at the image's edges, and
-    so does every merge of them.
-
-    Args:
-        base: float32 [n, slots, 2] px.
-        specialist: float32 [n, slots, 2] px, NaN where no specialist was trained.
-        disagreement: float32 [n, slots, 3] px: base on the face against its mirror image, base against specialist,
-            and the first averaged over the face.
-    """
-
-    base: np.ndarray
-    specialist: np.ndarray
-    disagreement: np.ndarray
-
-
-def ask(base, specialists, images, flip):
-    """Ask every member.
-
-    A specialist's second opinion comes from its mirror partner's network, on the mirrored face.
-
-    Args:
-        base: `Base`.
-        specialists: dict of point to `Specialist`.
-        images: uint8 [n, H, W, C].
-        flip: ask about the mirrored faces too.
-
-    Returns:
-        `Answers`.
-    """
-    plain, turned = base.look(images, flip)
-    shapes = (plain + turned) / 2
-    opinions = np.full((2, *shapes.shape), np.nan, np.float32)
-    for specialist in specialists.values():
-        opinions[0][:, specialist.view.slots] = specialist.predict(images, shapes)
-        if flip:
-            partner = base.schema.slot_mirror[specialist.view.slots]
-            opinions[1][:, partner] = _mirrored_opinion(base, specialist, images, shapes)
-    answer = np.where(np.isfinite(opinions[0]) & np.isfinite(opinions[1]), opinions.mean(0), _first(opinions))
-    shapes, answer = (np.clip(a, 0, np.array(images.shape[2:0:-1], np.float32)) for a in (shapes, answer))
-    own = np.linalg.norm(plain - turned, axis=-1)
-    other = np.nan_to_num(np.linalg.norm(answer - shapes, axis=-1))
-    whole = np.broadcast_to(own.mean(1, keepdims=True), own.shape)
-    return Answers(shapes, answer, np.stack([own, other, whole], -1))
-
-
-def _first(opinions):
-    return np.where(np.isfinite(opinions[0]), opinions[0], opinions[1])
-
-
-def _mirrored_opinion(base, specialist, images, shapes):
-    from base_models.predict import mirrored
-
-    width = images.shape[2]
-    there = mirrored(shapes[:, base.schema.slot_mirror], width)
-    return mirrored(specialist.predict(np.ascontiguousarray(images[:, :, ::-1]), there), width)
+from specialists.members import ask, chosen, load_team, look
 
 
 @dataclass(frozen=True)
@@ -76,26 +19,30 @@ class Ensemble:
     """A trained ensemble, ready to use.
 
     Args:
-        base: `Base`.
-        specialists: dict of point to `Specialist`.
+        teams: list of `Team`: the members, per run that trained them.
         merge: `Merge`.
         radius: `Radius`.
         flip: average with the mirrored face.
     """
 
-    base: object
-    specialists: dict
+    teams: list
     merge: object
     radius: object
     flip: bool
 
+    @property
+    def base(self):
+        """The first `Base`; all agree in what they are trained on."""
+        return next(iter(self.teams[0].bases.values()))
+
     def check(self, faces):
         """Raises DataError where faces are not of the schema and size that the base was trained on."""
         made = self.base.part.settings()
-        expected, received = (made["schema"], made["shape"]), (faces.schema.name, [*faces.size, faces.images.shape[-1]])
-        if received != expected:
-            trained = f"the {expected[0]} faces of {expected[1]} px that {self.base.part.folder} was trained on"
-            raise DataError(f"{faces.source}: expected {trained}; received {received[0]}, {received[1]} px")
+        shape = [*faces.size, faces.images.shape[-1]]
+        if (faces.schema.stored, shape) != (made["schema"], made["shape"]):
+            own = f"the {self.base.schema.name} faces of {made['shape']} px that {self.base.part.folder} was trained on"
+            other = "other points named " if faces.schema.stored != made["schema"] else ""
+            raise DataError(f"{faces.source}: expected {own}; received {other}{faces.schema.name}, {shape} px")
 
     def predict(self, images, convention):
         """Points on faces.
@@ -107,8 +54,7 @@ class Ensemble:
         Returns:
             dict of "base", "specialist" and "ensemble" to float32 [n, k, 2] px, and radius float32 [2, n, k] px.
         """
-        answers = ask(self.base, self.specialists, images, self.flip)
-        return self.decide(answers, convention)
+        return self.decide(ask(self.teams, images, self.flip, self.merge.reach), convention)
 
     def decide(self, answers, convention):
         """The same from `Answers`."""
@@ -125,71 +71,91 @@ class Ensemble:
 
 def load_ensemble(run):
     """The finished ensemble of a run. Raises RunError where a part is missing, damaged, or newer than the merge."""
-    from base_models.base import load_base
     from specialists.merge import Merge, Radius
-    from specialists.specialist import load_specialist
 
-    part = Part(Path(run) / "ensemble")
+    run = Path(run)
+    part = Part(run / "ensemble")
     if not part.finished:
         raise RunError(f"{part.folder}: expected a merged ensemble; received none: run python -m specialists.ensemble")
-    rule = json.loads(part.checked("merge.json").read_bytes())
-    base = load_base(run)
-    specialists = {point: load_specialist(run, point) for point in rule["members"]["specialists"]}
-    if _members(base, specialists) != rule["members"]:
+    try:
+        rule = json.loads(part.checked("merge.json").read_bytes())
+        members = {run / where: (prints["bases"], prints["specialists"]) for where, prints in rule["members"].items()}
+        radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
+        merge, flip = Merge(np.array(rule["weight"], float), rule["reach"]), rule["flip"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # whole, but of another version of this code
+        raise RunError(
+            f"{part.folder / 'merge.json'}: expected a merge as this version writes it; received other content "
+            f"({error}): run python -m specialists.ensemble again"
+        ) from error
+    return Ensemble([_member(part, where, *prints) for where, prints in members.items()], merge, radius, flip)
+
+
+def _member(part, run, bases, specialists):
+    team = load_team(run, bases, specialists)
+    if team.prints != {"bases": bases, "specialists": specialists}:
         raise RunError(f"{part.folder}: its members were trained anew: run python -m specialists.ensemble again")
-    radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
-    merge = Merge(np.array(rule["weight"]), rule["reach"])
-    return Ensemble(base, specialists, merge, radius, rule["flip"])
+    return team
 
 
-def _members(base, specialists):
-    prints = {point: s.part.fingerprint() if s else None for point, s in specialists.items()}
-    return {"base": base.part.fingerprint(), "specialists": prints}
-
-
-def build_ensemble(run, faces, settings, seed):
-    """Merge what is trained in a run, on the validation faces, and write predictions and report.
+def build_ensemble(run, faces, settings, seed, others=()):
+    """Merge what is trained in a run, and in others, on the validation faces; write predictions and report.
 
     Args:
         run: folder of the run.
         faces: all training `Faces`, split here as in training.
         settings: `Settings`.
         seed: of the run.
+        others: folders of more runs on the same faces, whose bases and specialists may become members too. They may
+            have other networks, settings, seeds and folds; on a face that a run was trained on it has no vote here.
 
     Returns:
         (`Ensemble`, `Predictions` on the validation faces, list of points without a specialist).
     """
-    from base_models.base import split_faces, train_base
-    from reports.build import build_run
+    from base_models.base import train_base
+    from base_models.features import write_features
+    from reports.anchors import read_anchors
+    from reports.run_pages import build_all
     from specialists.merge import coverage, fit_merge, fit_radius
-    from specialists.specialist import load_specialist
 
+    anchors = read_anchors([settings.report.anchors], "report.anchors")
     if not Part(Path(run) / "base").finished:
         raise RunError(f"{run}: expected a run with a trained base; received none: run python -m specialists.train")
-    base = train_base(faces, settings, run, seed)  # finished: loads it, after comparing data and settings
-    found = {point: load_specialist(run, point) for point in faces.schema.points}
-    missing = [point for point, specialist in found.items() if specialist is None]
-    specialists = {point: _of(base, specialist) for point, specialist in found.items() if specialist}
-    held = split_faces(faces, settings.split, seed).validation
-    answers = ask(base, specialists, held.images, settings.ensemble.flip)
+    base = train_base(faces, settings, run, seed)  # finished: nothing but the comparison of data and settings
+    teams, answers, held = _asked([load_team(r) for r in (run, *others)], faces, settings.ensemble)
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)
     errors = np.linalg.norm(merge(answers.base, answers.specialist) - held.slots, axis=-1)
-    ensemble = Ensemble(base, specialists, merge, fit_radius(errors, answers.disagreement), settings.ensemble.flip)
+    ensemble = Ensemble(teams, merge, fit_radius(errors, answers.disagreement), settings.ensemble.flip)
     inside = coverage(errors, answers.disagreement, held.group)
-    predictions = _predictions(ensemble, answers, held, {"coverage": inside.tolist(), "missing": missing})
-    _write(Part(Path(run) / "ensemble", {"ensemble": dataclasses.asdict(settings.ensemble)}), ensemble, predictions)
-    build_run(run)
+    covered = {point for team in teams for name in team.specialists for point in faces.schema.named(name)}
+    missing = [point for point in faces.schema.points if point not in covered]
+    told = {"coverage": inside.tolist(), "missing": missing, "anchors": anchors}
+    predictions = _predictions(ensemble, answers, held, told)
+    part = Part(Path(run) / "ensemble", {"ensemble": dataclasses.asdict(settings.ensemble)})
+    _write(part, ensemble, predictions)
+    write_features(run, base, predictions)
+    build_all(run)
     return ensemble, predictions, missing
 
 
-def _of(base, specialist):
-    """The specialist. Raises RunError where it comes from another base: it may have trained on what is held out now."""
-    if specialist.part.settings()["base"] != base.part.fingerprint():
-        folder = specialist.part.folder
-        raise RunError(
-            f"{folder}: was trained from another base than {base.part.folder}; delete {folder}, train it again"
-        )
-    return specialist
+def _asked(teams, faces, settings):
+    """(the teams with the bases that were chosen, their `Answers` on every face that one of them held out, those)."""
+    from base_models.progress import say
+
+    seen = ~np.stack([team.unseen(faces) for team in teams])
+    rows = np.flatnonzero(~seen.all(0))
+    held, seen = faces[rows], seen[:, rows]
+    looks = [look(team, held.images, settings.flip) for team in teams]
+    picked = chosen(looks, seen, held.slots, settings.reach)
+    kept = [t for t, bases in enumerate(picked) if bases]
+    teams = [_with(teams[t], picked[t]) for t in kept]
+    say(f"ensemble: takes {', '.join(str(base.part.folder) for team in teams for base in team.bases.values())}")
+    looks = [looks[t][picked[t]] for t in kept]
+    return teams, ask(teams, held.images, settings.flip, settings.reach, looks, seen[kept]), held
+
+
+def _with(team, places):
+    names = list(team.bases)
+    return dataclasses.replace(team, bases={names[p]: team.bases[names[p]] for p in places})
 
 
 def _predictions(ensemble, answers, held, info):
@@ -199,7 +165,7 @@ def _predictions(ensemble, answers, held, info):
     info = {**info, "source": held.source, "faces": "validation"}
     info["coverage"] = [c if np.isfinite(c) else None for c in info["coverage"]]
     kept = (np.asarray(held.images), np.asarray(held.ids), np.asarray(held.convention), np.asarray(held.points))
-    return Predictions(*kept, points, radius, held.schema, info)
+    return Predictions(*kept, points, radius, held.schema, info, np.asarray(held.group))
 
 
 def _write(part, ensemble, predictions):
@@ -211,12 +177,17 @@ def _write(part, ensemble, predictions):
         "reach": ensemble.merge.reach,
         "flip": ensemble.flip,
         "radius": {name: np.nan_to_num(value).tolist() for name, value in vars(ensemble.radius).items()},
-        "members": _members(ensemble.base, ensemble.specialists),
+        "members": {_relative(team.run, part.folder.parent): team.prints for team in ensemble.teams},
     }
     with part.opened(replace=True):
         write_json(part.folder / "merge.json", rule)
         predictions.save(part.folder / "predictions.npz")
         part.seal(["settings.json", "merge.json", "predictions.npz"])
+
+
+def _relative(run, here):
+    """A member run's folder as seen from the run that keeps the ensemble, so that both can be moved together."""
+    return os.path.relpath(run, here)
 
 
 def summary_lines(predictions, missing):
@@ -243,9 +214,18 @@ def summary_lines(predictions, missing):
 
 
 def main(argv=None):
-    a = parser("specialists.ensemble", __doc__).parse_args(argv)
+    made = parser("specialists.ensemble", __doc__)
+    made.add_argument(
+        "--with",
+        dest="others",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="another run on the same faces, whose networks may become members; may be given several times",
+    )
+    a = made.parse_args(argv)
     settings, _, faces = read_options(a)
-    _, predictions, missing = build_ensemble(a.run, faces, settings, a.seed)
+    _, predictions, missing = build_ensemble(a.run, faces, settings, a.seed, a.others)
     print("\n".join([*summary_lines(predictions, missing), f"report: {Path(a.run) / 'report.html'}"]))
 
 

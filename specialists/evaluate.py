@@ -36,7 +36,7 @@ def evaluate(faces, run, out):
     trained = faces.digest() == made["data"]
     info = {"source": faces.source, "faces": "training" if trained else "other"}
     kept = (np.asarray(faces.images), np.asarray(faces.ids), np.asarray(faces.convention), np.asarray(faces.points))
-    predictions = Predictions(*kept, points, radius, faces.schema, info)
+    predictions = Predictions(*kept, points, radius, faces.schema, info, np.asarray(faces.group))
     Path(out).mkdir(parents=True, exist_ok=True)
     predictions.save(Path(out) / "predictions.npz")
     build_report(predictions, Path(out) / "report.html")
@@ -63,6 +63,15 @@ def _run_seed(run):
     return made["seed"] if made.get("source") == "synthetic" else None
 
 
+def face_settings(run):
+    """`FaceSettings` by which the faces of a run were cut out of photos; None where they were not."""
+    from base_models.settings import FaceSettings, with_overrides
+
+    part = Part(Path(run) / "base")
+    made = part.settings() if part.finished else {}
+    return with_overrides(FaceSettings(), made["faces"], str(part.folder)) if "faces" in made else None
+
+
 def main(argv=None):
     parser = Parser(prog="python -m specialists.evaluate", description=__doc__)
     parser.add_argument("--data", required=True, help="PATH of a face set, synthetic[:COUNT], or kaggle")
@@ -78,7 +87,7 @@ def main(argv=None):
         raise UsageError(f"--seed: expected another than {a.seed}, whose drawn faces {a.run} was trained on")
     from data.sources import read_training
 
-    faces = read_training(a.data, a.seed)
+    faces = read_training(a.data, a.seed, face_settings(a.run))
     load_keras()
     print("\n".join(evaluate(faces, a.run, a.out)))
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
-from base_models.base import split_faces, train_base
+from base_models.base import split_faces, split_rows, train_base
 from base_models.predict import WORST, score
 from base_models.progress import aligned, say
 from data.errors import DataError
+from reports.bootstrap import interval, resamples
 from reports.figures import measure
+from reports.label_store import store_labels
 from specialists.ensemble import build_ensemble, summary_lines
 from specialists.points import specialist_settings
 from specialists.specialist import Looked, check_network, train_specialist
@@ -18,7 +20,7 @@ def train_specialists(points, faces, settings, overrides, run, seed):
     """Train specialists for `points`, the base before them where there is none, and merge what the run has.
 
     Args:
-        points: names of keypoints.
+        points: names of keypoints, or of groups of them for one specialist each.
         faces: all training `Faces`.
         settings: `Settings`.
         overrides: dict of point to dict of dotted setting to value, over `specialists/points.py`.
@@ -32,13 +34,15 @@ def train_specialists(points, faces, settings, overrides, run, seed):
         UsageError, DataError, RunError, TrainingError.
     """
     for point in (*points, *overrides):
-        faces.schema.index(point)  # a misspelt name is found before hours of training
+        faces.schema.named(point)  # a misspelt name is found before hours of training
     chosen = {point: specialist_settings(settings, point, overrides.get(point, {})) for point in points}
     for point in points:
         check_network(point, chosen[point], faces.schema, faces.images.shape[-1])
     base = train_base(faces, settings, run, seed)
+    about = base.part.history()[1]  # a damaged part is found before hours of training
     split = split_faces(faces, settings.split, seed)
     train, held = (Looked(side, _shapes(base, side)) for side in (split.train, split.validation))
+    store_labels(run, faces, split_rows(faces, settings.split, seed), (train.shapes, held.shapes))
     summaries, skipped = {}, []
     for point in points:
         try:
@@ -48,8 +52,9 @@ def train_specialists(points, faces, settings, overrides, run, seed):
                 raise
             skipped.append(f"skipped: {error}")
     _, predictions, missing = build_ensemble(run, faces, settings, seed)
-    lines = table(summaries, predictions, base.part.history()[1])
-    return [*lines, *skipped, *summary_lines(predictions, missing), f"report: {Path(run) / 'report.html'}"]
+    lines = table(summaries, predictions, about)
+    pages = [f"all pages: {Path(run) / 'index.html'}", f"report: {Path(run) / 'report.html'}"]
+    return [*lines, *skipped, *summary_lines(predictions, missing), *pages]
 
 
 def _shapes(base, faces):
@@ -82,13 +87,20 @@ def table(summaries, predictions, base):
     figures = measure(predictions)
     rows = [HEADINGS]
     for point, summary in summaries.items():
-        k = [predictions.schema.index(point)]
-        scores = {member: figures.points[member][k[0]] for member in figures.members}
+        k = [predictions.schema.index(p) for p in predictions.schema.named(point)]
+        scores = {member: _of_points(predictions, figures, member, k) for member in figures.members}
         rows.append(_row(point, summary, scores, _trimmed(predictions, k)))
     every = _trimmed(predictions, range(len(predictions.schema)))
     # Specialists of some points only cannot stand beside what is over all points.
     overall = {member: figures.overall[member] for member in figures.members if member in every}
     return [*aligned([*rows, _row("all points", base, overall, every)]), NOTE]
+
+
+def _of_points(predictions, figures, member, k):
+    """`Interval` of the RMSE of a point or of a group's points."""
+    if len(k) == 1:
+        return figures.points[member][k[0]]
+    return interval(predictions.errors(member)[:, k], resamples(len(predictions), group=predictions.group))
 
 
 def _trimmed(predictions, points):

@@ -9,7 +9,7 @@ import numpy as np
 
 from base_models.base import mean_positions
 from base_models.batches import Batches
-from base_models.fit import compile_network, train_part
+from base_models.fit import compile_network, traced, train_part
 from base_models.network import build_network, freeze, set_anchor
 from base_models.predict import mirrored, predict, validation_scores
 from base_models.progress import say
@@ -18,10 +18,12 @@ from base_models.weights import get_weights, set_weights, transfer
 from data.augment import move
 from data.errors import DataError, RunError, UsageError
 from data.faces import Faces
-from data.keypoints import SCHEMAS
+from data.keypoints import schema_of
 from data.runs import Part
 from specialists.view import View
 
+MARGIN = 0.15  # of the face image's width, around the points of a group
+GROWTH = 2.5  # a group's view has at most so many times the pixels of a point's, on a side
 REFERENCE = "view/reference"  # kept with the weights: the mean face that faces are aligned to
 
 
@@ -109,39 +111,39 @@ def rows_for(slots, picked, mirror, flip):
     return np.flatnonzero(useful)
 
 
-def identity(point, settings, base):
+def identity(point, settings, base, seed=None):
     """Everything that determines a specialist's weights."""
     picked = {"specialist": dataclasses.asdict(settings), "point": point, "part": "specialist"}
     made = base.part.settings()
-    return {
-        **picked,
-        "base": base.part.fingerprint(),
-        **{name: made[name] for name in ("schema", "shape", "data", "seed")},
-    }
+    about = {name: made[name] for name in ("schema", "shape", "data", "seed")}
+    own = {} if seed is None else {"seed": seed}
+    return {**picked, "base": base.part.fingerprint(), **about, **own}
 
 
-def train_specialist(point, base, train, validation, settings, run):
+def train_specialist(point, base, train, validation, settings, run, seed=None):
     """Train one specialist, go on with it where it was stopped, or leave it where it is finished.
 
     Args:
-        point: name of the keypoint.
+        point: name of the keypoint, or of a group of them.
         base: trained `Base`.
         train, validation: `Looked`, the two parts of the run's split.
         settings: `SpecialistSettings`.
         run: folder of the run.
+        seed: of this training; None = that of the base.
 
     Returns:
-        The summary: rows, epochs, seconds, validation RMSE, what was copied from the base.
+        The summary: rows, epochs, seconds, validation RMSE, what was copied from the base; `start`, the scores with
+        the copied weights before the first epoch; `base`, those of the base's answer on the same faces.
 
     Raises:
         DataError: too few labels for the point. RunError and TrainingError as in `train_base`.
     """
     schema, folder = base.schema, Path(run) / "specialists" / point
-    part = Part(folder, identity(point, settings, base))
+    part = Part(folder, identity(point, settings, base, seed))
     if part.finished:
         part.drop_checkpoint()
         return part.history()[1]
-    picked = np.flatnonzero(schema.slot_points == schema.index(point))
+    picked = schema.slots_of(point)
     slots = train.faces.slots
     rows = rows_for(slots, picked, schema.slot_mirror, settings.augment.flip)
     held = np.flatnonzero(labelled_slots(validation.faces.slots, picked))
@@ -151,6 +153,7 @@ def train_specialist(point, base, train, validation, settings, run):
             f"received {len(rows)} and {len(held)}"
         )
     reference = mean_face(train.shapes, schema.slot_mirror, train.faces.size[1])
+    settings = wide_enough(settings, schema, point, reference, train.faces.size[1])
     view = View(picked, reference, settings.width, settings.size)
     train, validation, slots = train[rows], validation[held], slots[rows]
     with part.opened():
@@ -159,16 +162,27 @@ def train_specialist(point, base, train, validation, settings, run):
         copied = _start(model, base, view, train.shapes, slots, train.faces.size)
         say(f"{point}: from the base: {copied}")
         truth = validation.faces.slots[:, picked]
+
+        def validate(model):
+            return validation_scores(_locate(model, view, validation.faces.images, validation.shapes), truth)
+
+        before = {"start": validate(model), "base": validation_scores(validation.shapes[:, picked], truth)}
         return train_part(
             part,
             model,
             settings.train,
             lambda epoch: ViewBatches(train, slots, view, settings, part.identity["seed"], epoch),
-            lambda model: validation_scores(_locate(model, view, validation.faces.images, validation.shapes), truth),
+            validate,
             point,
-            {"rows": len(rows), "validation_rows": len(held), "transfer": str(copied), "fresh": list(copied.fresh)},
+            {"rows": len(rows), "validation_rows": len(held), "transfer": str(copied), "fresh": list(copied.fresh)}
+            | {name: _known(scores) for name, scores in before.items()},
             {REFERENCE: reference},
         )
+
+
+def _known(scores):
+    """Scores as JSON has them: None for what is not finite, such as those of weights that fit nothing yet."""
+    return {name: float(value) if np.isfinite(value) else None for name, value in scores.items()}
 
 
 def _start(model, base, view, shapes, slots, size):
@@ -186,10 +200,28 @@ def mean_face(shapes, mirror, width):
     return (mean + mirrored(mean[mirror], width)) / 2
 
 
+def wide_enough(settings, schema, point, reference, width):
+    """Settings whose view holds all points of a group, as finely as it would one; those of a single point as they are.
+
+    Args:
+        settings: `SpecialistSettings`.
+        schema: `Schema`.
+        point: name of the point or group.
+        reference: float [all slots, 2] px, the mean face.
+        width: of the face image, px.
+    """
+    if len(schema.named(point)) == 1:
+        return settings
+    own = reference[schema.slots_of(point)]
+    side = max(settings.width, 2 * np.abs(own - own.mean(0)).max() / width + MARGIN)
+    size = round(settings.size * min(side / settings.width, GROWTH))
+    return dataclasses.replace(settings, width=float(side), size=size)
+
+
 def network_arguments(settings, slots, made):
     """Arguments of `_compiled` for a specialist."""
     shape = (settings.size, settings.size, made["shape"][2])
-    return settings.network, settings.train, slots, shape, settings.frozen, made["seed"]
+    return settings.network, traced(settings.train), slots, shape, settings.frozen, made["seed"]
 
 
 @functools.lru_cache(maxsize=4)  # about 22 MB stay per network built, and tracing it takes seconds: share it
@@ -204,7 +236,7 @@ def _compiled(network, train, slots, shape, frozen, seed):
 
 def check_network(point, settings, schema, channels):
     """Raises UsageError naming the point where its network cannot be built: before hours of training its base."""
-    slots = int((schema.slot_points == schema.index(point)).sum())
+    slots = len(schema.slots_of(point))
     try:
         _buildable(settings.network, settings.train, slots, (settings.size, settings.size, channels), settings.frozen)
     except UsageError as error:
@@ -224,8 +256,9 @@ def load_specialist(run, point):
     made, weights = part.settings(), part.weights()
     if made.get("point") != point:
         raise RunError(f"{part.folder}: expected the specialist of {point}; received that of {made.get('point')}")
-    schema = SCHEMAS[made["schema"]]
-    picked = np.flatnonzero(schema.slot_points == schema.index(point))
+    schema = schema_of(made["schema"])
+    picked, reference = schema.slots_of(point), weights.pop(REFERENCE)
     settings = with_overrides(SpecialistSettings(), flatten(made["specialist"]), str(part.folder))
-    view = View(picked, weights.pop(REFERENCE), settings.width, settings.size)
+    settings = wide_enough(settings, schema, point, reference, made["shape"][1])
+    view = View(picked, reference, settings.width, settings.size)
     return Specialist(point, view, network_arguments(settings, len(picked), made), weights, part)

@@ -1,4 +1,7 @@
-"""Write the Kaggle submission: python -m specialists.submission --data DIR --run DIR --out FILE."""
+"""Write a submission: python -m specialists.submission --data DIR --run DIR --out FILE.
+
+A test set on photos is answered in px of the photos: specialists/photo_submission.py.
+"""
 
 import io
 from pathlib import Path
@@ -42,12 +45,12 @@ def write_submission(data, run, out):
     """Predict the test faces of a set with a run's ensemble and write the CSV.
 
     Args:
-        data: PATH of the competition's files, or "kaggle".
+        data: PATH of the competition's files, or "kaggle"; or PATH of a test set on photos.
         run: folder of a run with a merged ensemble.
         out: file to write; replaced only when the new content is complete.
 
     Returns:
-        int: rows written.
+        Lines of text: how many rows were written, and how good they are where that is known.
     """
     out = Path(out)
     if out.is_dir():
@@ -55,25 +58,33 @@ def write_submission(data, run, out):
     if not out.parent.is_dir():
         raise UsageError(f"--out: expected a file name in a folder that exists; received {out}, and no {out.parent}")
     from base_models.options import load_keras
-    from data.sources import read_test
+    from data.sources import read_test, read_test_photos
     from specialists.ensemble import load_ensemble
 
+    album = read_test_photos(data)
+    if album is not None:
+        from specialists.photo_submission import write_photo_submission
+
+        load_keras()
+        return write_photo_submission(album, run, out)
     faces, lookup = read_test(data)
     load_keras()
     ensemble = load_ensemble(run)
     ensemble.check(faces)
     points, _ = ensemble.predict(faces.images, faces.convention)
     write_text(out, submission_text(lookup, points["ensemble"]))
-    return len(lookup.row_id)
+    return [f"{out}: {len(lookup.row_id)} rows"]
 
 
 def main(argv=None):
-    parser = Parser(prog="python -m specialists.submission", description=__doc__)
-    parser.add_argument("--data", required=True, help="PATH of the competition's files, or kaggle")
+    parser = Parser(prog="python -m specialists.submission", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--data", required=True, help="PATH of the competition's files or of a set on photos, or kaggle"
+    )
     parser.add_argument("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="FILE", help="CSV file to write")
     a = parser.parse_args(argv)
-    print(f"{a.out}: {write_submission(a.data, a.run, a.out)} rows")
+    print("\n".join(write_submission(a.data, a.run, a.out)))
 
 
 if __name__ == "__main__":

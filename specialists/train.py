@@ -1,4 +1,4 @@
-"""Train specialists: python -m specialists.train --keypoint nose_tip (or --all).
+"""Train specialists: python -m specialists.train --keypoint nose_tip (or --group eyes, or --all).
 
 Trains the base network first where the run has none, then the specialists, merges them, and writes the report.
 """
@@ -10,13 +10,19 @@ from data.errors import command
 def main(argv=None):
     made = parser("specialists.train", __doc__)
     which = made.add_mutually_exclusive_group(required=True)
-    which.add_argument("--keypoint", action="append", metavar="NAME", help="one point; may be given several times")
+    which.add_argument(
+        "--keypoint", action="append", metavar="NAME", help="one point, or all of a group such as eyes; may be repeated"
+    )
+    which.add_argument("--group", action="append", metavar="NAME", help="one specialist for all points of a group")
     which.add_argument("--all", action="store_true", help="every point of the set")
     a = made.parse_args(argv)
-    settings, overrides, faces = read_options(a, a.keypoint or ())
+    settings, overrides, faces = read_options(a, a.keypoint or a.group or ())
     from specialists.pipeline import train_specialists
 
-    points = faces.schema.points if a.all else a.keypoint
+    points = a.group
+    if points is None:
+        named = [faces.schema.points] if a.all else map(faces.schema.named, a.keypoint)
+        points = list(dict.fromkeys(point for each in named for point in each))
     print("\n".join(train_specialists(points, faces, settings, overrides, a.run, a.seed)))
 
 

@@ -59,7 +59,7 @@ class View:
         flip = similarity(np.zeros(n), np.ones(n), np.zeros((n, 2)), draws.flipped, image_size)
         seen = move(np.asarray(shapes, float), flip)
         seen[draws.flipped] = seen[draws.flipped][:, mirror]
-        turn = similarity(draws.angle, draws.zoom, np.zeros((n, 2)), np.zeros(n, bool), self.size)
+        turn = similarity(draws.angle, draws.zoom, np.zeros((n, 2)), np.zeros(n, bool), self.size, draws.stretch)
         return compose(turn, compose(self.matrices(seen, image_size, jitter), flip))
 
     def look(self, images, shapes):

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from chromium import browser_with
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 SHARED = "KEYPOINT_SHARED"
@@ -22,3 +23,10 @@ def shared():
 def own_cache(tmp_path_factory, monkeypatch):
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("KEYPOINT_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A Selenium driver of headless Chromium; tests that use it are marked by `chromium.in_browser`."""
+    with browser_with(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver

@@ -15,6 +15,7 @@ SINGLE = {
     "flip": 1.0,
     "rotation": 60.0,
     "scale": 0.3,
+    "stretch": 0.3,
     "shift": 0.15,
     "brightness": 0.2,
     "contrast": 0.4,
@@ -24,8 +25,9 @@ SINGLE = {
 TRANSFORMS = {
     "none": NONE,
     **{name: dataclasses.replace(NONE, **{name: value}) for name, value in SINGLE.items()},
-    "all": AugmentSettings(**{**SINGLE, "flip": 0.5}),
-    "defaults": AugmentSettings(),
+    # A patch may lie on the dot; it has tests of its own.
+    "all": AugmentSettings(**{**SINGLE, "flip": 0.5, "erase": 0}),
+    "defaults": AugmentSettings(erase=0),
 }
 SLOTS = len(KAGGLE15.slot_names)
 MIRROR = KAGGLE15.slot_mirror
@@ -431,3 +433,27 @@ def test_a_face_whose_points_all_fall_together_still_has_a_view_and_a_way_back()
     seen, matrices = view.look(np.zeros((1, 96, 96, 1), np.uint8), shapes)
     assert seen.shape == (1, 48, 48, 1)
     np.testing.assert_allclose(view.back(np.full((1, 1, 2), 23.5), matrices), [[[40, 40]]], atol=1e-3)
+
+
+def test_patches_cover_what_they_say_and_nothing_else():
+    images = np.full((400, 96, 96, 1), 200, np.uint8)
+    draws = draw(dataclasses.replace(NONE, erase=0.5), 400, [4])
+    seen, _ = apply(images, np.zeros((400, SLOTS, 2), np.float32), draws, draws.matrices((96, 96)), MIRROR, (96, 96))
+    painted = draws.patch[:, 2] > 0
+    assert 0.4 < painted.mean() < 0.6
+    assert (seen[~painted] == 200).all()
+    for image, (x, y, wide, high, grey) in zip(seen[painted, :, :, 0], draws.patch[painted], strict=True):
+        rows, columns = np.nonzero(np.isclose(image, grey))
+        if len(rows) == 0:  # all of it beyond the edge
+            assert min(x, y, 1 - x, 1 - y) < 0.05
+            continue
+        assert (image[image != 200] == np.float32(grey)).all()
+        expected = np.clip([x - wide / 2, x + wide / 2, y - high / 2, y + high / 2], 0, 1) * 96
+        np.testing.assert_allclose([columns.min(), columns.max() + 1, rows.min(), rows.max() + 1], expected, atol=0.51)
+
+
+def test_stretching_keeps_the_area_and_changes_the_sides():
+    matrix = similarity(np.zeros(2), np.ones(2), np.zeros((2, 2)), np.zeros(2, bool), (50, 50), np.array([1.0, 1.44]))
+    np.testing.assert_allclose(matrix[1, :, :2], [[1.2, 0], [0, 1 / 1.2]])
+    np.testing.assert_allclose(np.linalg.det(matrix[:, :, :2]), 1)
+    np.testing.assert_allclose(move(np.full((2, 1, 2), 24.5), matrix), 24.5)

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 import tiny
 
+from base_models import features as features_command
 from base_models import train as base_command
 from data.errors import command
 from data.sources import read_training
 from data.storage import locked
 from data.synthetic import make_files
 from reports import build as report_command
+from reports.features import Features
 from reports.predictions import Predictions
 from specialists import ensemble, evaluate, submission
 from specialists import train as train_command
@@ -24,7 +26,7 @@ from specialists import train as train_command
 ROOT = Path(__file__).parents[1]
 ONE = ["--set=train.epochs=1", "--set=specialist.train.epochs=1"]
 COMMANDS = ["base_models.train", "specialists.train", "specialists.ensemble", "specialists.submission"]
-COMMANDS += ["specialists.evaluate", "reports.build", "data.synthetic"]
+COMMANDS += ["specialists.evaluate", "base_models.features", "reports.build", "data.synthetic"]
 
 
 def run(module, *arguments, cache):
@@ -96,10 +98,12 @@ def test_specialist_command_prints_its_table_and_writes_the_whole_run(place):
     kept = {"settings.json", "weights.npz", "history.json", "manifest.json"}
     merged = {"settings.json", "merge.json", "predictions.npz", "manifest.json"}
     parts = {"base": kept, "specialists/left_eye_center": kept, "ensemble": merged}
-    wanted = {f"{part}/{name}" for part, names in parts.items() for name in names} | {"report.html"}
-    assert set(tiny.files(place / "run")) == wanted
+    wanted = {f"{part}/{name}" for part, names in parts.items() for name in names} | {"features.npz", "labels.npz"}
+    pages = {name for name in tiny.files(place / "run") if name.endswith((".html", ".csv"))}
+    assert set(tiny.files(place / "run")) == wanted | pages
+    assert pages >= {"index.html", "report.html", "labels.html", "training.html", "network.html"}
     told = [line.split(" ")[0] for line in done.stderr.splitlines()]  # no greetings, no warnings, no bar in a log
-    assert told == ["base:", "base:", "left_eye_center:", "left_eye_center"]
+    assert told == ["base:", "base:", "left_eye_center:", "left_eye_center", "ensemble:"]
     assert "left_eye_center: from the base: 29 arrays copied (" in done.stderr
 
 
@@ -120,6 +124,21 @@ def test_report_command_draws_the_run_again(place, capsys):
     assert (place / "run" / "report.html").read_text().startswith("<!DOCTYPE html>")
 
 
+def test_features_command_stores_the_faces_that_are_asked_for_and_the_page_shows_them(place, capsys):
+    file = place / "run" / "features.npz"
+    before, typical = file.read_bytes(), Features.load(file).ids.tolist()
+    names = sorted(set(Predictions.load(place / "run" / "ensemble" / "predictions.npz").ids.tolist()) - set(typical))[
+        :2
+    ]
+    features_command.main(["--run", str(place / "run"), *(f"--face={name}" for name in names)])
+    assert capsys.readouterr().out.startswith(f"{file} (")
+    assert Features.load(file).ids.tolist() == names
+    report_command.main([str(place / "run")])
+    assert f"face {names[0]}" in (place / "run" / "network.html").read_text()
+    features_command.main(["--run", str(place / "run")])
+    assert file.read_bytes() == before
+
+
 def test_ensemble_command_merges_again_to_the_same_bytes(place, capsys):
     before = tiny.files(place / "run")
     ensemble.main(place.options)
@@ -129,7 +148,7 @@ def test_ensemble_command_merges_again_to_the_same_bytes(place, capsys):
     assert float(told[1].split()[3]) <= float(told[0].split()[3])
     after = tiny.files(place / "run")
     assert before.keys() == after.keys()
-    assert [name for name in before if before[name] != after[name] and name != "report.html"] == []
+    assert [name for name in before if before[name] != after[name] and not name.endswith(".html")] == []
 
 
 def test_evaluate_command_tries_the_run_on_other_faces(place, tmp_path, capsys):
@@ -186,10 +205,15 @@ TRAIN = (train_command, ["--keypoint", "nose_tip", "--data", "synthetic:24"])
 BASE = (base_command, ["--data", "synthetic:24"])
 
 BAD_OPTIONS = [
-    (train_command, ["--keypoint", "nose", "--data", "synthetic:24"], 2, "keypoint: expected one of left_eye_center, "),
-    (*TRAIN, "--set=points.nose.width=0.5", 2, "keypoint: expected one of left_eye_center, "),
+    (
+        train_command,
+        ["--keypoint", "nosetip", "--data", "synthetic:24"],
+        2,
+        "keypoint: expected one of left_eye_center, ",
+    ),
+    (*TRAIN, "--set=points.nosetip.width=0.5", 2, "keypoint: expected one of left_eye_center, "),
     (*TRAIN, "--set=points.nose_tip.widht=0.5", 2, "received 'widht'; did you mean 'width'?"),
-    (train_command, [], 2, "one of the arguments --keypoint --all is required; see --help"),
+    (train_command, [], 2, "one of the arguments --keypoint --group --all is required; see --help"),
     (train_command, ["--all", "--keypoint", "nose_tip"], 2, "argument --keypoint: not allowed with argument --all"),
     (*BASE, "--set=train.epoch=3", 2, "--set: train.epoch: expected one of epochs, "),
     (*BASE, "--set=train.epochs", 2, "--set: expected KEY=VALUE; received 'train.epochs'"),
@@ -333,7 +357,7 @@ def test_an_ensemble_whose_members_were_trained_anew_is_not_used(place, tmp_path
 
 
 def test_a_process_ends_with_the_status_and_one_line(place):
-    done = run("specialists.train", "--keypoint=nose", "--data=synthetic:12", cache=place / "cache")
+    done = run("specialists.train", "--keypoint=nosetip", "--data=synthetic:12", cache=place / "cache")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("error: keypoint: expected one of left_eye_center, ")
-    assert done.stderr.endswith("received 'nose'; did you mean 'nose_tip'?\n")
+    assert "received 'nosetip'; did you mean 'nose_tip'? (groups: brows, eyes, nose, mouth)" in done.stderr

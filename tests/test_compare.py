@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny
-from test_report_browser import CHROMIUM, DRIVER, Page, browser  # noqa: F401
+from chromium import Page, in_browser
 
 from base_models import compare, measure
 from base_models import train as base_command
@@ -27,8 +27,8 @@ from data.errors import UsageError, command
 from data.sources import read_training
 from data.synthetic import make_files
 from reports import comparison_charts as charts
+from reports.bootstrap import resamples, trimmed_interval
 from reports.comparison import build_comparison, comparison_page
-from reports.figures import resamples, trimmed_interval
 from specialists import ensemble, submission
 
 ROOT = Path(__file__).parents[1]
@@ -188,7 +188,10 @@ BAD_OPTIONS = [
     (["--set=network.backbone=vgg"], "network.backbone: a comparison takes its networks from --networks"),
     (["--for=vgg:train.epochs=3", "--networks=resnet"], "--for: expected one of resnet; received 'vgg'"),
     (["--for=vgg"], "--for: expected NETWORK:KEY=VALUE; received 'vgg'"),
-    (["--for=vgg:split.fold=3"], "--for: expected a setting that begins with network., train., augment.; received"),
+    (
+        ["--for=vgg:split.fold=3"],
+        "--for: expected a setting that begins with network., train., augment., teachers.; received",
+    ),
     (["--for=vgg:network.backbone=resnet"], "received 'network.backbone'"),
     (["--for=vgg:train.epoch=3"], "--for: train.epoch: expected one of epochs, "),
     (["--epochs=0"], "--set: train.epochs: expected 1 to 100000; received 0"),
@@ -311,17 +314,6 @@ def test_equal_rows_give_equal_pages_and_markup_stays_text():
 
 # ---- in a browser --------------------------------------------------------------------------------------------------
 
-in_browser = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM.exists() and DRIVER.exists()), reason=f"needs {CHROMIUM} and {DRIVER}"),
-]
-
-
-def with_marks(function):
-    for mark in in_browser:
-        function = mark(function)
-    return function
-
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
@@ -329,7 +321,7 @@ def drawn(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, drawn):  # noqa: F811
+def page(browser, drawn):
     yield Page(browser, drawn)
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
@@ -348,7 +340,7 @@ return names.text.map((text, i) => {
 """
 
 
-@with_marks
+@in_browser
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("metric", ["all-rmse", "four-trimmed"])
 def test_every_bubble_has_its_name_and_no_two_names_touch(page, width, metric):
@@ -374,7 +366,7 @@ def inner_width():
     return "Bokeh.documents.at(-1).get_model_by_name('bubbles').inner_width"
 
 
-@with_marks
+@in_browser
 def test_the_page_asks_for_nothing_and_complains_of_nothing(page, drawn):
     page.click("[data-metric='all-trimmed']")
     page.click("[data-network='0']")
@@ -384,7 +376,7 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(page, drawn):
     assert page.requests() == ([], [drawn.as_uri()])
 
 
-@with_marks
+@in_browser
 def test_choosing_in_table_and_chart_is_one_choice(page):
     page.click("#table-body tr:first-child button")  # the most accurate
     assert page.run("return document.getElementById('status').textContent") == "18 networks · chosen: resnet18"
@@ -397,7 +389,7 @@ def test_choosing_in_table_and_chart_is_one_choice(page):
     assert page.run(pressed) == []
 
 
-@with_marks
+@in_browser
 def test_headings_sort_and_measures_switch(page):
     first = "return document.querySelector('#table-body th').textContent"
     assert page.run(first) == "resnet18"

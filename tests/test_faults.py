@@ -90,9 +90,10 @@ def test_kill_9_at_random_moments_and_the_same_command_again_give_the_same_bytes
 
 
 def file_operations():
-    """settings and six checkpoints, weights, history, manifest of the base; then specialist, ensemble, report."""
-    base, specialist, ensemble, report = 1 + 6 + 3, 1 + 3 + 3, 4, 1
-    return 3 * (base + specialist + ensemble + report)
+    """settings and six checkpoints, weights, history, manifest of the base; then specialist, labels, ensemble,
+    features, and the first page."""
+    base, specialist, labels, ensemble, features, page = 1 + 6 + 3, 1 + 3 + 3, 1, 4, 1, 1
+    return 3 * (base + specialist + labels + ensemble + features + page)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.9, 1.0])
@@ -117,7 +118,7 @@ def test_a_signal_ends_the_training_within_seconds_in_one_line(tmp_path, undistu
     _, err = process.communicate(timeout=60)
     # 5 s; more only on a machine that is so busy that a whole run of some 8 s takes longer, too.
     assert time.monotonic() - asked < max(5, 0.5 * undisturbed[2])
-    lines = [line for line in err.splitlines() if not line.startswith(("base ", "base:", "nose_tip "))]
+    lines = [line for line in err.splitlines() if not line.startswith(("base ", "base:", "nose_tip ", "ensemble: "))]
     assert (process.returncode, lines) == (status, ["stopped; the same command goes on where this one was"])
     assert not [name for name in tiny.files(folder) if ".part-" in name]
     finish(folder)

@@ -1,5 +1,6 @@
 """The training loop: early stopping, divergence, and resuming to the same bytes wherever it was killed."""
 
+import contextlib
 import json
 import math
 import os
@@ -12,15 +13,26 @@ import pytest
 import tiny
 
 from base_models import fit
-from base_models.base import identity, load_base, mean_positions, split_faces, train_base
+from base_models.averaging import Averaging
+from base_models.base import (
+    identity,
+    load_base,
+    load_teachers,
+    mean_positions,
+    split_faces,
+    taught,
+    teacher_names,
+    train_base,
+)
 from base_models.batches import Batches
 from base_models.fit import State, compile_network, train_part
 from base_models.network import build_network
 from base_models.predict import predict, score, validation_scores
-from base_models.settings import NetworkSettings, SplitSettings, TrainSettings
-from base_models.weights import get_weights, set_weights
+from base_models.settings import NetworkSettings, SplitSettings, TeacherSettings, TrainSettings
+from base_models.weights import get_weights, lent, set_weights
 from data.augment import AugmentSettings
 from data.errors import DataError, RunError, TrainingError
+from data.keypoints import Convention, Schema
 from data.runs import Part
 from data.storage import read_arrays
 from data.synthetic import make_faces
@@ -126,12 +138,59 @@ def test_early_stopping_waits_for_patience_and_returns_the_best_epoch(model, tmp
     assert equal(Part(tmp_path).weights(), validate.seen[best - 1])
 
 
+def test_the_average_forgets_evenly_and_ends_near_weights_that_stay(model):
+    average = Averaging({}, horizon=4, steps=1000)
+    average.set_model(model)
+    name = "coordinates/kernel"
+    with lent(model, {**get_weights(model), name: np.zeros_like(get_weights(model)[name])}):
+        average.on_train_batch_end(0)
+    with lent(model, {**get_weights(model), name: np.ones_like(get_weights(model)[name])}):
+        for step in range(1, 9):
+            average.on_train_batch_end(step)
+            np.testing.assert_allclose(average.average[name], 1 - np.exp(-step / 4), rtol=1e-5)
+    assert average.steps == 1009
+
+
+def test_the_first_steps_count_least_in_the_average(model):
+    average = Averaging({}, horizon=1e9, steps=0)
+    average.set_model(model)
+    name = "coordinates/kernel"
+    for value in range(40):
+        with lent(model, {**get_weights(model), name: np.full_like(get_weights(model)[name], value)}):
+            average.on_train_batch_end(value)
+    assert 30 < average.average[name].mean() < 37  # an even mean would be 19.5
+
+
+def test_a_network_lent_other_weights_gets_its_own_back(model):
+    before = {name: array.copy() for name, array in get_weights(model).items()}
+    with contextlib.suppress(KeyError), lent(model, {name: array + 1 for name, array in before.items()}):
+        assert not equal(get_weights(model), before)
+        raise KeyError
+    assert equal(get_weights(model), before)
+
+
+def test_without_averaging_the_weights_themselves_are_validated(model, tmp_path):
+    steps, validate = [], scripted([3, 2, 1])
+    train(model, tmp_path, replace(SETTINGS, averaging=0.0), validate, watched(steps))
+    assert equal(get_weights(model), validate.seen[-1])
+    assert "average" not in {name.partition("/")[0] for name in Part(tmp_path).weights()}
+
+
+def watched(steps):
+    def make(epoch):
+        steps.append(epoch)
+        return batches(epoch)
+
+    return make
+
+
 def test_history_tells_every_epoch(model, tmp_path):
     summary = train(model, tmp_path, constants={"view/reference": np.arange(3.0)})
     epochs, told = Part(tmp_path).history()
     assert told == summary
     assert summary["rows"] == 24
     assert [e["dropout"] for e in epochs] == pytest.approx([0, 2 / 3, 1])
+    assert all(100 < e["peak_mb"] <= fit.peak_memory() for e in epochs)
     assert [e["learning_rate"] for e in epochs] == pytest.approx([r * SETTINGS.learning_rate for r in (1, 0.505, 0.01)])
     assert all(math.isfinite(value) for e in epochs for value in e.values())
     np.testing.assert_array_equal(Part(tmp_path).weights()["view/reference"], np.arange(3.0))
@@ -344,6 +403,49 @@ def test_a_finished_base_is_not_mixed_with_other_settings(faces, trained, change
     assert f"{trained[0] / 'base'}: was trained with other" in str(told.value)
     assert words in str(told.value)
     assert tiny.files(trained[0]) == before
+
+
+def test_teachers_stand_in_for_missing_labels_only(faces, trained):
+    slots = faces.slots
+    known = np.isfinite(slots)
+    full = taught(faces, [trained[1]])
+    np.testing.assert_array_equal(full[known], slots[known])
+    answer = np.mean(trained[1].look(faces.images, True), 0)
+    np.testing.assert_allclose(full[~known], answer[~known], rtol=1e-6)
+    assert np.isnan(slots).any()
+    assert full.dtype == np.float32
+    np.testing.assert_array_equal(taught(faces, []), slots)
+
+
+def test_each_teacher_is_taught_by_those_before_it_and_all_resume(faces, tmp_path, monkeypatch):
+    settings = tiny.settings(train__epochs=2, teachers__count=2, teachers__epochs=1, teachers__rows=0)
+    whole = train_base(faces, settings, tmp_path / "whole", 7)
+    told = {name: Part(tmp_path / "whole" / name).history()[1] for name in ("teacher1", "teacher2", "base")}
+    assert [about["teachers"] for about in told.values()] == [0, 1, 2]
+    assert [about["epochs"] for about in told.values()] == [1, 1, 2]
+    for _ in range(4):  # killed after each epoch of each network in turn
+        with monkeypatch.context() as patch:
+            patch.setattr(fit, "_save", stopping(1))
+            with contextlib.suppress(KeyboardInterrupt):
+                train_base(faces, settings, tmp_path / "killed", 7)
+    train_base(faces, settings, tmp_path / "killed", 7)
+    for name in told:
+        mine, theirs = (tmp_path / run / name / "weights.npz" for run in ("whole", "killed"))
+        assert mine.read_bytes() == theirs.read_bytes()
+    loaded = load_teachers(tmp_path / "whole")
+    assert [base.part.folder.name for base in loaded] == ["teacher1", "teacher2"]
+    assert whole.part.folder.name == "base"
+
+
+def test_a_set_without_missing_labels_has_no_teachers(faces):
+    full = replace(faces, points=np.nan_to_num(faces.points, nan=5.0), convention=np.zeros(len(faces), np.uint8))
+    assert teacher_names(faces, TeacherSettings(count=2, rows=40)) == ["teacher1", "teacher2"]
+    assert teacher_names(faces, TeacherSettings(count=2, rows=41)) == []
+    assert teacher_names(faces, TeacherSettings(count=0, rows=0)) == []
+    assert teacher_names(full, TeacherSettings(count=2, rows=0)) != []  # the other convention's positions
+    own = Schema("own", ("left", "right"), (Convention("all", ("left", "right")),))
+    two = replace(full, points=full.points[:, :2], schema=own)
+    assert teacher_names(two, TeacherSettings(count=2, rows=0)) == []
 
 
 def test_a_finished_base_is_not_mixed_with_other_faces(faces, trained):

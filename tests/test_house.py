@@ -70,7 +70,7 @@ def unsafe(tree):
     yield from ((line, name) for line, name in imports(tree) if name.partition(".")[0] in UNSAFE_MODULES)
 
 
-KERAS_METHODS = {"build", "call", "get_config"}
+KERAS_METHODS = {"build", "call", "get_config", "on_train_batch_end"}
 UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 UNSAFE_ENDS = ("joblib.load", "yaml.load", "yaml.unsafe_load", ".extractall", "load_model", "read_pickle", "torch.load")
 UNSAFE_ARGUMENTS = {("allow_pickle", "True"), ("shell", "True"), ("safe_mode", "False"), ("skip_mismatch", "True")}

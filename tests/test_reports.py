@@ -10,11 +10,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from data.errors import RunError
+from data.errors import RunError, UsageError
 from data.keypoints import KAGGLE15
-from reports import charts, figures, gallery, markup, words
+from reports import attributes, bootstrap, charts, figures, gallery, markup, words
+from reports.anchors import read_anchors
 from reports.build import build_report, build_run, main
-from reports.page import embedded, error_page
+from reports.face_charts import overall_rows
+from reports.frame import embedded
+from reports.page import error_page, error_plots
 from reports.predictions import Predictions
 
 K = len(KAGGLE15)
@@ -96,6 +99,46 @@ def test_resamples_are_the_same_for_the_same_seed_only():
     assert (figures.resamples(9).sum(axis=1) == 9).all()
 
 
+def test_resamples_draw_groups_whole():
+    weights = figures.resamples(6, group=np.array([7, 7, 9, 9, 9, 2]))
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 2:5] == weights[:, [2]]).all()
+    assert (weights[:, 0] + weights[:, 2] + weights[:, 5] == 3).all()
+
+
+def test_intervals_are_wider_where_faces_of_a_person_are_alike():
+    errors = np.repeat(np.abs(np.random.default_rng(1).normal(2, 1, (20, 1))), 10, axis=0)
+    group = np.repeat(np.arange(20), 10)
+    alone, together = (figures.interval(errors, figures.resamples(200, group=g)) for g in (None, group))
+    assert together.value == alone.value
+    assert 2.5 < (together.high - together.low) / (alone.high - alone.low) < 4  # about the root of 10
+
+
+def test_trimmed_interval_draws_persons_not_faces():
+    errors = np.repeat(np.abs(np.random.default_rng(1).normal(2, 1, (20, 1))), 10, axis=0)
+    person = np.repeat(np.arange(20), 10)
+    alone, together = (figures.resamples(200, group=group) for group in (None, person))
+    narrow, wide = (bootstrap.trimmed_interval(errors, weights, 0.02) for weights in (alone, together))
+    assert wide.value == narrow.value
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    same = bootstrap.trimmed_interval(errors, figures.resamples(200, group=np.zeros(200, int)), 0.02)
+    assert np.isnan([same.low, same.high]).all()
+
+
+def test_one_person_gives_no_interval():
+    measured = figures.measure(made(group=np.zeros(12, int)))
+    assert measured.groups == 1
+    assert np.isnan(measured.overall["ensemble"].low)
+
+
+@pytest.mark.parametrize("group", [None, np.arange(12) % 5])
+def test_groups_are_saved_and_files_without_them_still_load(tmp_path, group):
+    path = tmp_path / "predictions.npz"
+    made(group=group).save(path)
+    loaded = Predictions.load(path)
+    assert (loaded.group is None) if group is None else (loaded.group == group).all()
+
+
 def test_gain_compares_only_values_that_both_have():
     other = np.array([[2.0, np.nan], [2.0, 50.0]])
     own = np.array([[1.0, 9.0], [1.0, np.nan]])
@@ -149,6 +192,121 @@ def test_faces_without_any_prediction_are_refused():
         figures.measure(made(points={"ensemble": np.full((12, K, 2), np.nan, np.float32)}))
 
 
+# ---- what faces are like ---------------------------------------------------------------------------------------------
+
+
+def turned(yaw=0.0, roll=0.0, n=1):
+    """Points [n, 15, 2] of a face in the middle, turned and tilted by degrees, seen from afar."""
+    x = np.array([12, -12, 7, 17, -7, -17, 6, 20, -6, -20, 0, 9, -9, 0, 0.0])
+    y = np.array([0, 0, 0, 0, 0, 0, -9, -9, -9, -9, 14, 26, 26, 24, 29.0])
+    depth = np.where(np.arange(K) == KAGGLE15.index("nose_tip"), attributes.NOSE * np.ptp(x[[0, 1]]), 0.0)
+    pairs = 2 * np.mean([12, 7, 17, 6, 20, 9])
+    depth *= pairs / 24
+    a, b = np.radians([yaw, roll])
+    flat = np.column_stack([x * np.cos(a) + depth * np.sin(a), y])
+    turn = np.array([[np.cos(b), -np.sin(b)], [np.sin(b), np.cos(b)]])
+    return np.repeat((flat @ turn.T + 48)[None], n, axis=0)
+
+
+@pytest.mark.parametrize(("yaw", "roll"), [(0, 0), (20, 0), (-35, 0), (0, 12), (15, -25), (-10, 90)])
+def test_turn_and_roll_are_found_from_the_points(yaw, roll):
+    assert attributes.pose(turned(yaw, roll), KAGGLE15)[:, 0] == pytest.approx([yaw, roll], abs=0.1)
+
+
+def test_pose_is_unknown_where_points_are():
+    points = turned(n=2)
+    points[1, KAGGLE15.index("nose_tip")] = np.nan
+    (_, unknown), rolls = attributes.pose(points, KAGGLE15)
+    assert np.isnan(unknown)
+    assert rolls == pytest.approx([0, 0])
+    assert np.isnan(attributes.pose(np.full((1, K, 2), np.nan), KAGGLE15)).all()
+
+
+def test_turn_of_drawn_heads_is_estimated_well():
+    from data.synthetic_people import draw_person
+    from data.synthetic_points import DEPTH, sample_face
+
+    true, found = [], []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        face = sample_face(rng, draw_person(rng).shape, 0)
+        points = face.project(np.column_stack([face.slots_flat[:K], DEPTH]))
+        true.append(np.degrees(np.arctan2(face.rotation[0, 2], face.rotation[2, 2])))
+        found.append(attributes.pose(points[None], KAGGLE15)[0, 0])
+    assert np.corrcoef(true, found)[0, 1] > 0.9
+    assert np.sqrt(np.mean(np.square(np.subtract(true, found)))) < 6
+
+
+def test_blur_light_and_contrast_are_measured_around_the_points_only():
+    import cv2
+
+    noise = np.random.default_rng(2).integers(0, 200, (96, 96)).astype(np.uint8)
+    box = np.zeros((96, 96), np.uint8)
+    box[10:90, 10:90] = noise[10:90, 10:90]  # a zeroed border
+    images = np.stack([noise, cv2.GaussianBlur(noise, (0, 0), 2), noise // 2 + 100, noise // 4, box])[..., None]
+    focus, light, contrast = attributes.photo_measures(images, turned(n=5))
+    assert focus[1] < focus[0] - 2
+    assert (light[2] > light[0] + 40, contrast[3] < contrast[0] / 3) == (True, True)
+    assert [m[4] for m in (focus, light, contrast)] == pytest.approx([m[0] for m in (focus, light, contrast)])
+
+
+def test_parts_hold_equally_many_faces_and_those_beyond_the_ends():
+    values = np.concatenate([np.arange(100.0), [1e6, np.nan]]).astype(np.float32)
+    attribute = attributes.ranged("turn", "Turn", "x", values, ("", ""))
+    assert np.bincount(attribute.parts()[:-1]).tolist() == pytest.approx([20] * 5, abs=1)
+    assert attribute.parts()[-2:].tolist() == [4, -1]
+    assert attribute.edges[-1] < 1e3
+
+
+def test_median_of_each_part_has_an_interval_that_covers_it():
+    scores = np.abs(np.random.default_rng(0).normal(2, 1, 300))
+    attribute = attributes.ranged("roll", "Roll", "x", np.arange(300.0), ("", ""))
+    medians = attributes.part_medians(attribute, scores, figures.resamples(300))
+    part = attribute.parts()
+    assert [m.value for m in medians] == pytest.approx([np.median(scores[part == i]) for i in range(5)])
+    assert all(m.low < m.value < m.high for m in medians)
+
+
+def test_what_makes_faces_hard_is_told_only_beyond_chance():
+    dark = made(200)
+    dark.images[:] = np.linspace(20, 220, 200).astype(np.uint8)[:, None, None, None] + (dark.images > 128)
+    assert "Hard faces" not in said(dark)
+    dark.points["ensemble"][:40] += 4
+    assert said(dark)["Hard faces"].startswith("The most dark fifth by brightness has a median face RMSE of")
+
+
+# ---- anchors ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], {}),
+        (["dlib=1.96"], {"dlib": 1.96}),
+        (["a=1, b = 2 ", "c=x=3"], {"a": 1, "b": 2, "c=x": 3}),
+    ],
+)
+def test_anchors_are_names_and_px(given, expected):
+    assert read_anchors(given) == expected
+
+
+@pytest.mark.parametrize("given", ["dlib", "dlib=", "=1", "dlib=zero", "dlib=0", "dlib=-1", "dlib=nan", "dlib=inf"])
+def test_what_is_no_anchor_is_refused(given):
+    with pytest.raises(UsageError, match=r"--anchor: expected NAME=PX, such as dlib=1\.96; received"):
+        read_anchors([given])
+
+
+def test_findings_say_how_the_model_stands_beside_the_anchors():
+    predictions = made(60, info={"source": "kaggle", "anchors": {"poor": 9.0, "near": 1.0, "best": 0.1}})
+    told = said(predictions)["To compare with"]
+    assert told.startswith(
+        "Better than poor (9.00 px); about as good as near (1.00 px); worse than best (0.10 px). “Ab"
+    )
+    alone = made(60, info={"source": "kaggle", "anchors": {"poor": 9.0}})
+    assert said(alone)["To compare with"] == "Better than poor (9.00 px)."
+    assert next(row[1] for row in overall_rows(figures.measure(predictions))) == "best"
+
+
 # ---- chart arithmetic ------------------------------------------------------------------------------------------------
 
 
@@ -174,25 +332,19 @@ def test_cumulative_curve_rises_from_the_perfect_to_all_within_the_limit():
     assert (curve[0], curve[charts.STEPS // 4], curve[-1]) == (25, 50, 75)
 
 
-def test_far_error_vectors_are_drawn_in_along_their_direction():
-    columns = charts.value_columns(one_value(30, 40), ("ensemble",), 5.0)
-    assert (columns["x"][0], columns["y"][0], columns["ensemble"][0]) == pytest.approx((3, 4, 50))
-    assert columns["within"].tolist() == [0]
-
-
 @pytest.mark.parametrize(("error", "within"), [(1.0, 2), (2.0, 1), (4.0, 0), (None, -1)])
 def test_values_say_which_radius_they_keep_to(error, within):
     predictions = one_value(0, error or 1.0)
     predictions.radius[:] = np.float32([1.5, 3])[:, None, None] if error else np.nan
-    assert charts.value_columns(predictions, ("ensemble",), 5.0)["within"].tolist() == [within]
+    assert charts.value_columns(predictions, ("ensemble",))["within"].tolist() == [within]
 
 
 def test_values_hold_every_labelled_point_in_float32():
     predictions = made(9)
-    columns = charts.value_columns(predictions, ("base", "ensemble"), 5.0)
+    columns = charts.value_columns(predictions, ("base", "ensemble"))
     assert len(columns["face"]) == 6 * 15 + 3 * 4
     assert columns["base"] == pytest.approx(predictions.errors("base")[columns["face"], columns["point"]])
-    assert {columns[name].dtype.name for name in ("x", "y", "base", "ensemble")} == {"float32"}
+    assert {columns[name].dtype.name for name in ("base", "ensemble")} == {"float32"}
 
 
 # ---- words -----------------------------------------------------------------------------------------------------------
@@ -308,7 +460,7 @@ class Outline(HTMLParser):
         self.inside = [tag, dict(attributes).get("id")]
 
     def handle_data(self, data):
-        if self.inside == ["script", "report-data"] and self.data is None:
+        if self.inside == ["script", "page-data"] and self.data is None:
             self.data = json.loads(data)
         elif self.inside[:1] not in (["script"], ["style"]):
             self.texts.append(data)
@@ -389,7 +541,7 @@ def test_same_predictions_give_the_same_bytes(tmp_path):
 
 def test_bokeh_ids_are_counted_per_page_and_stay_linked():
     predictions = made()
-    plots = charts.error_charts(predictions, figures.measure(predictions))
+    plots = error_plots(predictions, figures.measure(predictions))
     page = embedded(plots)
     assert sorted(page["roots"].values()) == sorted(f"chart-{name}" for name in plots)
     assert {root["id"] for root in page["document"]["roots"]} == set(page["roots"])
@@ -412,6 +564,13 @@ def test_command_writes_the_report_of_a_run(tmp_path, capsys):
     assert main([str(tmp_path)]) is None
     assert capsys.readouterr().out.startswith(f"{tmp_path}/report.html (")
     assert (tmp_path / "report.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_command_takes_anchors(tmp_path):
+    (tmp_path / "ensemble").mkdir()
+    made().save(tmp_path / "ensemble" / "predictions.npz")
+    main([str(tmp_path), "--anchor", "dlib=1.96"])
+    assert "better than dlib (1.96 px)" in (tmp_path / "report.html").read_text("utf-8").lower()
 
 
 def test_run_without_predictions_says_what_is_missing(tmp_path):

@@ -53,7 +53,7 @@ def test_one_field_is_replaced_in_its_own_type(key, text, wanted):
 BAD = [
     ("train.epoch", "20", "'epoch'; did you mean 'epochs'?"),
     ("trian.epochs", "20", "'trian'; did you mean 'train'?"),
-    ("epochs", "20", "expected one of split, augment, network, train, specialist, ensemble; received 'epochs'"),
+    ("epochs", "20", f"expected one of {', '.join(vars(Settings()))}; received 'epochs'"),
     ("", "20", "received ''"),
     (".", "20", "received ''"),
     ("train.", "20", "received ''"),
@@ -157,7 +157,7 @@ def test_single_points_have_overrides_of_their_own(tmp_path):
     [
         ("train.epochs", "--set: expected KEY=VALUE; received 'train.epochs'"),
         ("", "--set: expected KEY=VALUE; received ''"),
-        ("=3", "--set: : expected one of split"),
+        ("=3", "--set: : expected one of faces, split"),
         ("train.epochs=", "--set: train.epochs: expected a whole number of 0 or more; received ''"),
         ("train.loss.x=mse", "'loss' has no fields"),
         ("points.nose_tip.train.epoch=3", "--set: points.nose_tip: train.epoch: expected one of epochs"),

@@ -9,12 +9,13 @@ import tiny
 
 from base_models import fit
 from base_models.base import split_faces, train_base
+from base_models.predict import validation_scores
 from base_models.weights import get_weights
 from data.augment import AugmentSettings
 from data.errors import DataError, RunError
 from data.keypoints import KAGGLE15
 from data.synthetic import make_faces
-from specialists.ensemble import ask
+from specialists.members import Team, ask
 from specialists.points import SPECIALISTS, specialist_settings
 from specialists.specialist import (
     REFERENCE,
@@ -140,7 +141,7 @@ def test_labels_move_with_the_view_and_the_mirror(world):
         image[y - 1 : y + 2, x - 1 : x + 2] = 255
     shapes = np.nan_to_num(faces.slots, nan=48.0)
     looked = Looked(replace(faces, images=images), shapes)
-    still = replace(AugmentSettings(), brightness=0, contrast=0, blur=0, noise=0)
+    still = replace(AugmentSettings(), brightness=0, contrast=0, blur=0, noise=0, erase=0)
     settings = replace(SETTINGS.specialist, augment=still, jitter=1.0)
     view = View(np.array([LEFT]), mean_face(shapes, MIRROR, 96), 0.5, 48)
     seen, points, order, made = one_epoch(looked, view, settings)
@@ -215,6 +216,19 @@ def test_the_summary_tells_what_came_from_the_base(world):
     )  # all but the dense layer after the flattening, and the output
     fresh = {text.partition(" ")[0] for text in summary["fresh"]}
     assert fresh == {"dense1/kernel", "coordinates/kernel", "coordinates/bias", "positions/anchor"}
+
+
+def test_the_summary_tells_where_it_started_and_what_the_base_reaches_there(world):
+    """With a dense head, whose last layer is fresh and zero, the start is to look at the mean position in the view."""
+    point = world.base.schema.index("left_eye_center")
+    held = world.held[np.flatnonzero(labelled_slots(world.held.faces.slots, [point]))]
+    truth = held.faces.slots[:, [point]]
+    summary = world.summaries["left_eye_center"]
+    assert summary["base"] == pytest.approx(validation_scores(held.shapes[:, [point]], truth))
+    specialist = load_specialist(world.folder, "left_eye_center")
+    anchor = np.repeat(specialist.weights["positions/anchor"][None], len(truth), 0)
+    _, matrices = specialist.view.look(held.faces.images, held.shapes)
+    assert summary["start"] == pytest.approx(validation_scores(specialist.view.back(anchor, matrices), truth), abs=1e-4)
 
 
 def test_it_starts_at_the_mean_of_what_it_will_see(world):
@@ -304,12 +318,13 @@ def test_a_specialist_in_the_wrong_place_is_refused(world, tmp_path):
 # -- asking the members together
 
 
-def members(world, *points):
-    return {point: load_specialist(world.folder, point) for point in points}
+def asked(world, images, *points, flip):
+    specialists = {point: load_specialist(world.folder, point) for point in points}
+    return ask([Team(world.folder, {"base": world.base}, specialists)], images, flip, reach=4.0)
 
 
 def test_without_specialists_only_the_base_answers(world):
-    answers = ask(world.base, {}, world.held.faces.images, flip=True)
+    answers = asked(world, world.held.faces.images, flip=True)
     assert np.isnan(answers.specialist).all()
     np.testing.assert_array_equal(answers.disagreement[..., 1], 0)
     np.testing.assert_allclose(answers.base, np.clip(world.held.shapes, 0, 32))
@@ -317,22 +332,22 @@ def test_without_specialists_only_the_base_answers(world):
 
 def test_with_some_specialists_missing_the_others_answer_for_their_points(world):
     images = world.held.faces.images
-    answers = ask(world.base, members(world, "nose_tip", "left_eye_center"), images, flip=False)
+    answers = asked(world, images, "nose_tip", "left_eye_center", flip=False)
     answered = np.isfinite(answers.specialist).all((0, 2)).nonzero()[0]
     assert answered.tolist() == [LEFT, NOSE, 15]
     plain = world.base.look(images, False)[0]
     expected = np.clip(load_specialist(world.folder, "nose_tip").predict(images, plain), 0, 32)
     np.testing.assert_allclose(answers.specialist[:, [NOSE, 15]], expected, atol=1e-4)
-    flipped = ask(world.base, members(world, "left_eye_center"), images, flip=True)  # it answers for its partner too
+    flipped = asked(world, images, "left_eye_center", flip=True)  # it answers for its partner too
     assert np.isfinite(flipped.specialist).all((0, 2)).nonzero()[0].tolist() == [LEFT, RIGHT]
 
 
 def test_a_mirrored_face_gives_the_mirrored_answer(world):
     world.specialist("right_eye_center", world.folder)
-    three = members(world, "left_eye_center", "right_eye_center", "nose_tip")
+    three = ("left_eye_center", "right_eye_center", "nose_tip")
     images = world.held.faces.images
-    one = ask(world.base, three, images, flip=True)
-    other = ask(world.base, three, np.ascontiguousarray(images[:, :, ::-1]), flip=True)
+    one = asked(world, images, *three, flip=True)
+    other = asked(world, np.ascontiguousarray(images[:, :, ::-1]), *three, flip=True)
     for name in ("base", "specialist"):
         turned = getattr(other, name)[:, MIRROR]
         turned[..., 0] = 31 - turned[..., 0]

@@ -1,0 +1,88 @@
+"""Photos from files of any size and kind, whatever their names say.
+
+Pillow reads the header before anything is decoded, so a small file that claims a huge picture is refused at once, and
+it refuses files that end early, which OpenCV fills with grey.
+"""
+
+import warnings
+
+import numpy as np
+
+from data.errors import DataError
+
+MOST_PIXELS = 100_000_000  # of a photo; decoded, they take 300 MB
+SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+KNOWN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I", *SIXTEEN_BIT)
+
+
+def picture_size(path):
+    """(width, height) px of a photo as viewers show it, from its header.
+
+    Raises:
+        DataError: no file, no picture, or one too large.
+    """
+    with _opened(path) as picture:
+        turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # the camera lay on its side
+        return picture.size[::-1] if turned else picture.size
+
+
+def read_picture(path, turn=True):
+    """A photo as RGB.
+
+    Args:
+        path: of a file of any common format; its ending does not matter.
+        turn: as viewers show it, by the camera's note on how it was held; else as it is stored.
+
+    Returns:
+        uint8 [H, W, 3]. What is transparent shows the colour that is stored there.
+
+    Raises:
+        DataError: no file, no picture, one too large, or one that ends early.
+    """
+    from PIL import ImageOps
+
+    with _opened(path) as picture:
+        try:
+            picture.load()
+            shown = ImageOps.exif_transpose(picture) if turn else picture
+            return _rgb(shown)
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise DataError(f"{path}: expected a whole picture; received a damaged one ({error})") from error
+
+
+def _opened(path):
+    """Pillow's picture with its header checked; a context manager."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of many pixels, which we count ourselves
+            picture = Image.open(path)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: expected a picture; received no file") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: expected a picture; received something else") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: expected at most {MOST_PIXELS:,} px; received more") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path}: expected a picture; received: {error}") from error
+    width, height = picture.size
+    if width * height > MOST_PIXELS or picture.mode not in KNOWN:
+        with picture:
+            wanted = f"at most {MOST_PIXELS:,} px" if width * height > MOST_PIXELS else "grey or colour values"
+            raise DataError(f"{path}: expected {wanted}; received {width}x{height} px of the kind {picture.mode}")
+    return picture
+
+
+def _rgb(picture):
+    if picture.mode in SIXTEEN_BIT or picture.mode == "I":  # Pillow would cut 16-bit values off at 255
+        grey = (np.clip(np.asarray(picture), 0, 65535) // 256).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, 2)
+    if picture.mode == "RGBA":  # without Pillow's blending, as the colours are stored
+        return np.ascontiguousarray(np.asarray(picture)[..., :3])
+    return np.asarray(picture.convert("RGB"))
+
+
+def shot_size(photo):
+    """(width, height) px of a `Shot`'s photo, a path or an array."""
+    return photo.shape[1::-1] if isinstance(photo, np.ndarray) else picture_size(photo)
