@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from chromium import browser_with
+from trust import figures  # noqa: F401 a fixture
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 SHARED = "KEYPOINT_SHARED"
