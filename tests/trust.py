@@ -8,8 +8,9 @@
         assert good == kills
 
 A test tells its figure first and asserts then, so that failures are in the figures too. They go to the file that the
-environment variable TRUST_FIGURES names, one JSON object a line, so that processes of pytest-xdist may share it. `python tests/trust.py FILE` prints them as rows of a Markdown table, summed over all lines;
-`python tests/trust.py FILE BASELINE` puts those of tests/stock_baseline.py beside them.
+environment variable TRUST_FIGURES names, one JSON object a line, so that processes of pytest-xdist may share it.
+`python tests/trust.py FILE` prints them as rows of a Markdown table, summed over all lines; `python tests/trust.py FILE
+BASELINE` puts those of tests/stock_baseline.py beside them.
 """
 
 import json
