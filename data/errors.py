@@ -4,8 +4,10 @@ import argparse
 import os
 import signal
 import sys
+import threading
 
 STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
+AGAIN = 0.05  # seconds until a stop that was swallowed is asked for again
 
 
 class ProjectError(Exception):
@@ -61,6 +63,7 @@ def command(main):
     Ctrl-C ends with 130 and SIGTERM with 143; every part of a run that was finished stays finished.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    before, sys.unraisablehook = sys.unraisablehook, _not_swallowed
     try:
         status = main()
         print(end="", flush=True)  # a full disk behind the output is an error like another, not one after the end
@@ -77,6 +80,7 @@ def command(main):
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         status = _say(one_line(f"{where}{error.strerror or error}"), 1)
+    sys.unraisablehook = before
     _drop_unwanted_output()
     sys.exit(status or 0)
 
@@ -91,6 +95,20 @@ def _drop_unwanted_output():
 
 def _terminate(*_):
     raise Terminated
+
+
+def _not_swallowed(told):
+    """Where a signal arrives in a weak reference's callback or in `__del__`, Python drops what its handler raises:
+    raise it once more a moment later. Only the main thread handles signals."""
+    if not issubclass(told.exc_type, KeyboardInterrupt) or threading.current_thread() is not threading.main_thread():
+        sys.__unraisablehook__(told)
+        return
+
+    def stop(*_):
+        raise told.exc_type
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, AGAIN)
 
 
 def _say(text, status):

@@ -18,9 +18,10 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(autouse=True)
 def own_signals():
     """`command` sets the process's answer to SIGTERM; the test run keeps its own."""
-    before = signal.getsignal(signal.SIGTERM)
+    before, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
     yield
     signal.signal(signal.SIGTERM, before)
+    sys.unraisablehook = hook
 
 
 def ended(main, capsys):
@@ -116,6 +117,11 @@ def process(code, **options):
     )
 
 
+def heard():
+    """In a child: SIGINT counts, even where a shell without job control had it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 SLEEPS = """if True:
     import time
     from data.errors import command
@@ -134,12 +140,38 @@ SLEEPS = """if True:
     ],
 )
 def test_signals_end_a_command_quietly(number, status, line):
-    with process(SLEEPS, stdout=subprocess.PIPE) as child:
+    with process(SLEEPS, stdout=subprocess.PIPE, preexec_fn=heard) as child:
         assert child.stdout.readline() == "ready\n"
         start = time.monotonic()
         child.send_signal(number)
         assert (child.wait(), child.stderr.read()) == (status, line)
         assert time.monotonic() - start < 10
+
+
+DROPS = """if True:
+    import os, signal, time, weakref
+    from data.errors import command
+    class Thing:
+        {0}
+    def ask(*_):
+        os.kill(os.getpid(), signal.{1})
+        time.sleep(0.01)
+    def main():
+        thing = Thing()
+        reference = weakref.ref(thing, {2})
+        del thing
+        time.sleep(60)
+    command(main)
+"""
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize("inside", [("pass", "ask"), ("def __del__(self): ask()", "None")], ids=["weakref", "__del__"])
+def test_a_signal_where_python_drops_what_is_raised_ends_a_command_too(name, status, inside):
+    code = DROPS.format(inside[0], name, inside[1])
+    with process(code, preexec_fn=heard) as child:
+        _, said = child.communicate(timeout=30)
+    assert (child.returncode, said) == (status, "stopped; the same command goes on where this one was\n")
 
 
 @pytest.mark.parametrize("text", ["'x'", "'x' * 10**6"], ids=["less than a buffer", "more than a buffer"])
