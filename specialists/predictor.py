@@ -13,6 +13,7 @@ from specialists.photos import alike, back, training_of
 
 TOGETHER = 128  # faces looked at in one go; bounds memory
 DOUBT = 1.1  # times the doubt that 99 % of the run's held-out faces stay under: more, and it is hardly a face
+FEWEST = 50  # held-out faces from which that can be told
 SAME = 0.25  # face sizes; two answers that are nearer, point by point, are of one face that was found twice
 
 
@@ -148,10 +149,13 @@ class Predictor:
 
 
 def doubt_limit(predictions):
-    """The most doubt of a face, from `Predictions` on a run's held-out faces; inf where its radii say nothing."""
+    """The most doubt of a face, from `Predictions` on a run's held-out faces.
+
+    inf where its radii say nothing, and where the faces are too few: three of them do not tell what most faces look like.
+    """
     doubts = np.median(predictions.radius[1], -1) / predictions.images.shape[2]
     known = doubts[np.isfinite(doubts)]
-    return DOUBT * float(np.quantile(known, 0.99)) if len(known) else np.inf
+    return DOUBT * float(np.quantile(known, 0.99)) if len(known) >= FEWEST else np.inf
 
 
 def _same(face, other):

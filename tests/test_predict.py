@@ -301,6 +301,8 @@ def test_the_limit_of_doubt_is_the_run_s_own():
     found = Predictions(*kept, {"ensemble": zeros}, radius, KAGGLE15)
     assert doubt_limit(found) == pytest.approx(DOUBT * np.quantile(radius[1], 0.99) / 40)
     assert doubt_limit(replace(found, radius=radius * np.nan)) == np.inf
+    few = np.where(np.arange(100)[:, None] < 49, radius, np.nan)
+    assert doubt_limit(replace(found, radius=few)) == np.inf  # too few to know what is usual
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
