@@ -25,12 +25,12 @@ SMALL = {
     "imm-58-medium": ([], 2),
     "imm-58-large": ([], 13),
     "imm-58-wide": (["faces.width=160", "faces.height=120"], 13),
-    "300w-resnet18": (["faces.width=112", "faces.height=112", "train.epochs=15", "train.step_every=6"], 15),
-    "youtube-68": ([], 17),
-    "300w-unet-gaussian": (["faces.width=96", "faces.height=96", "train.epochs=10", "train.step_every=4"], 14),
-    "300w-unet-disc": (["faces.width=96", "faces.height=96", "train.epochs=10", "train.step_every=4"], 14),
+    "300w-resnet18": (["faces.width=112", "faces.height=112", "train.epochs=12", "train.step_every=5"], 10),
+    "youtube-68": (["train.epochs=10"], 8),
+    "300w-unet-gaussian": (["faces.width=96", "faces.height=96", "train.epochs=8", "train.step_every=3"], 10),
+    "300w-unet-disc": (["faces.width=96", "faces.height=96", "train.epochs=8", "train.step_every=3"], 10),
     "kaggle-15-alexnet": ([], 7),
-    "kaggle-15": ([], 12),
+    "kaggle-15": (["teachers.count=0"], 12),
 }
 PERSON = {"300w": [r"faces.person=([^/]+)_\d+\.\w+$"]}  # frames of one person must not stand on both sides
 WIDTH, HEIGHT, COLUMNS = 260, 150, 3  # px of one chart, and how many side by side
