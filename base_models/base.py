@@ -15,11 +15,13 @@ from base_models.pretrained import start_pretrained
 from base_models.progress import say
 from base_models.settings import NetworkSettings, with_overrides
 from base_models.weights import get_weights, set_weights
+from data.crops import FaceSettings
 from data.errors import DataError, RunError
 from data.faces import Faces
 from data.keypoints import schema_of
 from data.runs import Part
 from data.splits import split_by_group
+from data.storage import understood
 
 
 @dataclass(frozen=True)
@@ -177,10 +179,11 @@ def load_base(run, name="base"):
     if not part.finished:
         raise RunError(f"{part.folder}: expected a trained base; received none: run python -m base_models.train first")
     made = part.settings()
-    network = with_overrides(NetworkSettings(), made["network"], str(part.folder))
-    model = _network(made, network, 0)
+    with understood(part.folder / "settings.json", "the settings of a network"):
+        network = with_overrides(NetworkSettings(), made["network"], "network")
+        schema, model = schema_of(made["schema"]), _network(made, network, 0)
     set_weights(model, part.weights(), part.folder)
-    return Base(model, schema_of(made["schema"]), part)
+    return Base(model, schema, part)
 
 
 def load_teachers(run):
@@ -190,6 +193,10 @@ def load_teachers(run):
 
 
 def _network(made, settings, seed):
+    height, width, channels = made["shape"]
+    with_overrides(FaceSettings(), {"height": height, "width": width})  # raises where these are no sizes
+    if channels not in (1, 3):
+        raise ValueError(f"{channels!r} channels")
     slots, train = len(schema_of(made["schema"]).slot_names), made["train"]
     return build_network(settings, slots, tuple(made["shape"]), train["precision"], seed, train["loss"])
 

@@ -23,9 +23,11 @@ from base_models.network import dropouts
 from base_models.progress import BatchBar, say
 from base_models.schedules import dropout_factor, learning_rate, optimizer
 from base_models.settings import TrainSettings
-from base_models.weights import get_weights, lent, set_weights
-from data.errors import RunError, TrainingError
-from data.storage import read_arrays, write_arrays
+from base_models.weights import check_array, check_weights, get_weights, lent, set_weights
+from data.errors import TrainingError
+from data.storage import read_arrays, understood, write_arrays
+
+RECORDED = ("loss", "val_rmse", "val_trimmed", "learning_rate", "dropout", "seconds")  # of every epoch
 
 
 @dataclass
@@ -186,22 +188,29 @@ def _restore(part, model):
             variable.assign(value)
         return State()
     arrays = read_arrays(part.checkpoint)
-    try:
+    with understood(part.checkpoint, "a checkpoint of this network"):
         meta = json.loads(arrays.pop("state").tobytes())
         state = State(meta["history"], _under("best/", arrays), meta["best_epoch"], _under("average/", arrays))
         stored = [arrays[f"optimizer/{i}"] for i in range(len(model.optimizer.variables))]
-        shapes = [tuple(v.shape) for v in model.optimizer.variables]
-        if [a.shape for a in stored] != shapes:
-            raise ValueError("another optimiser")
-    except (KeyError, ValueError, TypeError) as error:
-        raise RunError(
-            f"{part.checkpoint}: expected a checkpoint of this network; received other content ({error})"
-        ) from error
-    set_weights(model, _under("model/", arrays), part.checkpoint)
+        _check_history(state)
+    for i, (variable, value) in enumerate(zip(model.optimizer.variables, stored, strict=True)):
+        check_array(value, variable, f"{part.checkpoint}: optimizer/{i}")
+    for kept in filter(None, (state.best, state.average)):
+        check_weights(model, kept, part.checkpoint)
+    set_weights(model, _under("model/", arrays), part.checkpoint)  # nothing was loaded before all was looked at
     for variable, value in zip(model.optimizer.variables, stored, strict=True):
         variable.assign(value)
     say(f"{part.folder.name}: goes on after epoch {state.epoch}")
     return state
+
+
+def _check_history(state):
+    """Raise ValueError where a state is none that `_run_epoch` makes."""
+    for record in state.history:
+        if not all(math.isfinite(record[name]) for name in RECORDED):
+            raise ValueError(f"an epoch of {record}")
+    if state.epoch and not (0 <= state.best_epoch < state.epoch and state.best):
+        raise ValueError(f"best epoch {state.best_epoch} of {state.epoch}")
 
 
 def _under(prefix, arrays):

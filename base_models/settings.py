@@ -5,17 +5,16 @@ the same fields, nested or dotted. An unknown key or a value of the wrong type i
 """
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from pathlib import Path
 from typing import get_args
 
 from base_models.recipes import recipe_named
 from data.augment import AugmentSettings
 from data.crops import CROPS, FaceSettings
-from data.errors import UsageError
+from data.errors import RunError, UsageError
+from data.storage import read_json
 
 
 @dataclass(frozen=True)
@@ -275,12 +274,9 @@ def read_settings(file=None, assignments=(), recipe=None):
         start = with_overrides(start, recipe_named(recipe).overrides(), f"--recipe {recipe}")
     if file is not None:
         try:
-            tree = json.loads(Path(file).read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
-            raise UsageError(f"--settings {file}: expected a JSON file of settings; received: {error}") from error
-        if not isinstance(tree, dict):
-            raise UsageError(f"--settings {file}: expected a JSON object; received {type(tree).__name__}")
-        overrides = flatten(tree)
+            overrides = flatten(read_json(file))
+        except RunError as error:
+            raise UsageError(f"--settings {error}") from error
     settings, points = _apply(start, {}, overrides, f"--settings {file}")
     for text in assignments:
         key, equals, value = text.partition("=")

@@ -30,17 +30,31 @@ def set_weights(model, arrays, where):
     Raises:
         RunError: naming `where` and the first names or shapes that differ.
     """
+    variables = check_weights(model, arrays, where)
+    _assign(variables, arrays)
+
+
+def check_weights(model, arrays, where):
+    """What `set_weights` does before it loads anything. Returns the model's variables by name."""
     variables = _variables(model)
     missing, extra = variables.keys() - arrays.keys(), arrays.keys() - variables.keys()
     if missing or extra:
         names = ", ".join(sorted(missing | extra)[:4])
         raise RunError(f"{where}: expected the weights of this network; missing or unknown: {names}")
     for name, v in variables.items():
-        if tuple(v.shape) != arrays[name].shape:
-            raise RunError(f"{where}: {name}: expected shape {tuple(v.shape)}; received {arrays[name].shape}")
-        if not np.isfinite(arrays[name]).all():
-            raise RunError(f"{where}: {name}: expected finite weights; received NaN or infinity")
-    _assign(variables, arrays)
+        check_array(arrays[name], v, f"{where}: {name}")
+    return variables
+
+
+def check_array(array, variable, where):
+    """Raise RunError, naming `where`, unless an array has a variable's shape and type, and only finite numbers."""
+    shape, kind = tuple(variable.shape), np.asarray(variable).dtype
+    if array.shape != shape:
+        raise RunError(f"{where}: expected shape {shape}; received {array.shape}")
+    if array.dtype != kind:
+        raise RunError(f"{where}: expected {kind}; received {array.dtype}")
+    if not np.isfinite(array).all():
+        raise RunError(f"{where}: expected finite weights; received NaN or infinity")
 
 
 def _assign(variables, arrays):

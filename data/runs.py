@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from data.errors import RunError
-from data.storage import locked, read_arrays, read_json, sha256_of, write_arrays, write_json
+from data.storage import locked, read_arrays, read_json, sha256_of, understood, write_arrays, write_json
 
 FORMAT = 1
 
@@ -101,8 +101,10 @@ class Part:
 
     def history(self):
         """(list of one record per epoch, summary), after the check."""
-        history = read_json(self.checked("history.json"))
-        return history["epochs"], history["summary"]
+        path = self.checked("history.json")
+        history = read_json(path)
+        with understood(path, "the history of a training"):
+            return [dict(record) for record in history["epochs"]], dict(history["summary"])
 
     def settings(self):
         """The identity that the part was made with, after the check."""

@@ -6,16 +6,21 @@ import fcntl
 import hashlib
 import json
 import os
+import stat
+import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from data.errors import RunError
+from data.errors import RunError, UsageError
 
 TEMPORARY = ".part-"  # temp files are named `.part-<name>`; whoever holds the folder's lock may delete them
+LONGEST = 255  # bytes of a file's name
 ZIP64 = b"\x01\x00"  # the extra field of members over 2 GB
 JSON_LIMIT = 64 << 20  # bytes; no state file of ours comes near
+DEEPEST = 50  # levels of lists and objects in it
+CHECKSUM, SHA256 = "checksum", "sha256:"  # key in every JSON file of ours, and how its value begins
 
 
 def write_atomically(path, write):
@@ -26,18 +31,53 @@ def write_atomically(path, write):
         write: called with a binary file object.
     """
     path = Path(path)
-    part = path.with_name(TEMPORARY + path.name)
+    part = path.with_name(_temporary_name(path.name))
     try:
-        with open(part, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())  # the bytes are on disk before the name points at them
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(part)
+        with _held(part) as file:
+            try:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())  # the bytes are on disk before the name points at them
+                os.replace(part, path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(part)
+                raise
+        _sync_folder(path.parent)  # and the name itself survives a power cut
+    except OSError as error:
+        if error.filename in (None, str(part)):  # a full disk names no file
+            error.filename = str(path)
         raise
-    _sync_folder(path.parent)  # and the name itself survives a power cut
+
+
+def _temporary_name(name):
+    """Of the temp file for a file `name`: the same each time, so that what a kill left is replaced by the next try."""
+    own = TEMPORARY + name
+    return own if len(os.fsencode(own)) <= LONGEST else TEMPORARY + hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
+def _held(part):
+    """An open empty temp file that this process alone writes: processes that write the same file do so in turn."""
+    while True:
+        handle = os.open(part, os.O_RDWR | os.O_CREAT, 0o666)
+        file = os.fdopen(handle, "wb")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if _is(handle, part):
+                os.ftruncate(handle, 0)
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()  # it has become the file meanwhile, and must not be touched
+
+
+def _is(handle, path):
+    """Whether an open file is the one that a path names."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(folder):
@@ -52,19 +92,44 @@ def write_text(path, text):
     write_atomically(path, lambda file: file.write(text.encode("utf-8")))
 
 
+def json_text(value):
+    """JSON with sorted keys; NaN and infinity are refused, since JSON has none."""
+    return json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+
 def write_json(path, value):
-    """Write JSON with sorted keys; NaN and infinity are refused, since JSON has none."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    """Write a JSON object with a checksum of itself, as `read_json` wants it."""
+    plain = json.loads(json_text(value))  # as it will be read back: no tuples, and text for keys
+    write_text(path, json_text(plain | {CHECKSUM: _checksum(plain)}))
+
+
+def without_checksum(value):
+    """A JSON object without its checksum; one that never had any, as it is.
+
+    Raises:
+        ValueError: the checksum differs, so that something was damaged, or changed by hand.
+    """
+    for key, told in value.items():
+        # By its value too: damage to the key would otherwise leave the object without a checksum.
+        if key == CHECKSUM or (isinstance(told, str) and told.startswith(SHA256)):
+            rest = {k: v for k, v in value.items() if k != key}
+            if key != CHECKSUM or told != _checksum(rest):
+                raise ValueError(f"its checksum differs; where it was changed by hand, delete the line {key!r}")
+            return rest
+    return value
+
+
+def _checksum(value):
+    return SHA256 + hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path):
-    """Read a JSON object. Raises RunError naming the file where it is missing, huge or not an object."""
+    """Read a JSON object. Raises RunError naming the file where it is missing, huge, damaged or not an object."""
     path = Path(path)
     try:
-        if path.stat().st_size > JSON_LIMIT:
-            raise RunError(
-                f"{path}: expected a state file under {JSON_LIMIT >> 20} MB; received {path.stat().st_size >> 20} MB"
-            )
+        size = _size(path)
+        if size > JSON_LIMIT:
+            raise RunError(f"{path}: expected a state file under {JSON_LIMIT >> 20} MB; received {size >> 20} MB")
         value = json.loads(path.read_bytes(), parse_constant=_no_number)
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
@@ -72,7 +137,25 @@ def read_json(path):
         raise RunError(f"{path}: expected JSON; received damaged content ({error})") from error
     if not isinstance(value, dict):
         raise RunError(f"{path}: expected a JSON object; received {type(value).__name__}")
-    return value
+    if not _shallow(value, DEEPEST):
+        raise RunError(f"{path}: expected at most {DEEPEST} levels of lists and objects; received more")
+    try:
+        return without_checksum(value)
+    except ValueError as error:
+        raise RunError(f"{path}: damaged: {error}") from error
+
+
+def _size(path):
+    """Bytes of a file. A device or a pipe, which a link in a strange folder may lead to, would never end."""
+    told = path.stat()
+    if not (stat.S_ISREG(told.st_mode) or stat.S_ISDIR(told.st_mode)):
+        raise RunError(f"{path}: expected a file; received a device or pipe")
+    return told.st_size
+
+
+def _shallow(value, levels):
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels >= 0 and all(_shallow(each, levels - 1) for each in inside)
 
 
 def _no_number(name):
@@ -99,6 +182,7 @@ def read_arrays(path, limit=4 << 30):
     """
     path = Path(path)
     try:
+        _size(path)
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive, limit)
         with np.load(path, allow_pickle=False) as file:
@@ -131,6 +215,24 @@ def _check_members(path, archive, limit):
             raise RunError(f"{path}: {member.filename}: claims {dtype} {shape} in {member.file_size} bytes")
 
 
+@contextlib.contextmanager
+def understood(path, what):
+    """Context that reads what a file says: content that is whole, but not as this version writes it, is refused.
+
+    Args:
+        path: named in the error.
+        what: it should be, in words.
+
+    Raises:
+        RunError: in place of whatever such content brings about.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise RunError(f"{path}: expected {what} as this version writes it; received other content ({told})") from error
+
+
 def sha256_of(path):
     """SHA-256 of a file, as hex."""
     with open(path, "rb") as file:
@@ -138,10 +240,14 @@ def sha256_of(path):
 
 
 @contextlib.contextmanager
-def locked(folder):
+def locked(folder, wait=0.0):
     """Hold a folder for writing; whoever comes second gets a RunError naming the holder.
 
     The kernel drops the lock when the process ends, however it ends. Temp files of a killed holder are deleted.
+
+    Args:
+        folder: made where it is missing.
+        wait: seconds to wait for the holder.
     """
     folder = Path(folder)
     try:
@@ -150,18 +256,34 @@ def locked(folder):
     except OSError as error:
         raise RunError(f"{folder}: expected a folder that can be written; received: {error.strerror}") from error
     with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                raise
-            handle.seek(0)
-            raise RunError(
-                f"{folder}: in use by process {handle.read().strip() or 'unknown'}; wait for it or choose another --run"
-            ) from error
+        end = time.monotonic() + wait
+        while not _taken(handle):
+            if time.monotonic() >= end:
+                handle.seek(0)
+                holder = handle.read().strip() or "unknown"
+                raise RunError(f"{folder}: in use by process {holder}; wait for it or choose another --run")
+            time.sleep(0.05)
         handle.truncate(0)
         handle.write(f"{os.getpid()}\n")
         handle.flush()
         for left_over in folder.glob(TEMPORARY + "*"):
-            left_over.unlink(missing_ok=True)
+            _drop_abandoned(left_over)
         yield folder
+
+
+def _taken(handle):
+    """Whether the lock of an open file could be had."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True
+
+
+def _drop_abandoned(part):
+    """Delete a temp file that nobody writes."""
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError), open(part, "rb") as file:
+        if _taken(file):
+            part.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Merge base and specialists: python -m specialists.ensemble --data PATH --run DIR."""
 
 import dataclasses
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ from base_models.options import parser, read_options
 from data.errors import DataError, RunError, command
 from data.runs import Part
 from specialists.members import ask, chosen, load_team, look
+
+WAIT = 1800  # seconds for another process that merges the same run: merging and drawing the pages takes a minute
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Ensemble:
 
 def load_ensemble(run):
     """The finished ensemble of a run. Raises RunError where a part is missing, damaged, or newer than the merge."""
+    from data.storage import read_json
     from specialists.merge import Merge, Radius
 
     run = Path(run)
@@ -78,7 +80,7 @@ def load_ensemble(run):
     if not part.finished:
         raise RunError(f"{part.folder}: expected a merged ensemble; received none: run python -m specialists.ensemble")
     try:
-        rule = json.loads(part.checked("merge.json").read_bytes())
+        rule = read_json(part.checked("merge.json"))
         members = {run / where: (prints["bases"], prints["specialists"]) for where, prints in rule["members"].items()}
         radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
         merge, flip = Merge(np.array(rule["weight"], float), rule["reach"]), rule["flip"]
@@ -111,15 +113,23 @@ def build_ensemble(run, faces, settings, seed, others=()):
     Returns:
         (`Ensemble`, `Predictions` on the validation faces, list of points without a specialist).
     """
-    from base_models.base import train_base
-    from base_models.features import write_features
+    from data.storage import locked
     from reports.anchors import read_anchors
-    from reports.run_pages import build_all
-    from specialists.merge import coverage, fit_merge, fit_radius
 
     anchors = read_anchors([settings.report.anchors], "report.anchors")
     if not Part(Path(run) / "base").finished:
         raise RunError(f"{run}: expected a run with a trained base; received none: run python -m specialists.train")
+    # Several processes may train specialists of one run. Each merges at its end; the last one finds all of them.
+    with locked(run, WAIT):
+        return _merged(run, faces, settings, seed, others, anchors)
+
+
+def _merged(run, faces, settings, seed, others, anchors):
+    from base_models.base import train_base
+    from base_models.features import write_features
+    from reports.run_pages import build_all
+    from specialists.merge import coverage, fit_merge, fit_radius
+
     base = train_base(faces, settings, run, seed)  # finished: nothing but the comparison of data and settings
     teams, answers, held = _asked([load_team(r) for r in (run, *others)], faces, settings.ensemble)
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from data.errors import DataError, one_line
-from data.storage import write_atomically, write_json, write_text
+from data.storage import json_text, write_atomically, write_text
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm", ".jp2", ".avif", ".heic")
 VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp")
@@ -92,7 +92,7 @@ def write_answers(out, answers, about):
         answers: list of `Answer`.
         about: a JSON object on how they were made: run, convention, units.
     """
-    write_json(out / "faces.json", {**about, "photos": [_as_json(answer) for answer in answers]})
+    write_text(out / "faces.json", json_text({**about, "photos": [_as_json(answer) for answer in answers]}))
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)

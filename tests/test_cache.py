@@ -16,7 +16,7 @@ from data import cache
 from data.errors import DataError
 from data.faces import Faces
 from data.keypoints import KAGGLE15
-from data.storage import TEMPORARY
+from data.storage import TEMPORARY, read_json
 
 ROOT = Path(__file__).parent.parent
 ARRAYS = ("images", "points", "convention", "group", "ids")
@@ -158,7 +158,7 @@ def test_notes_of_files_that_are_gone_are_dropped(key, root, tmp_path):
     cache.cached([key], make)
     key.rename(tmp_path / "moved.csv")
     cache.cached([tmp_path / "moved.csv"], never)
-    assert list(json.loads((root / "hashes.json").read_text())) == [str(tmp_path / "moved.csv")]
+    assert list(read_json(root / "hashes.json")) == [str(tmp_path / "moved.csv")]
 
 
 @pytest.mark.parametrize("name", ["images.npy", "faces.npz"])

@@ -238,7 +238,7 @@ BAD_OPTIONS = [
     (*BASE, "--data=nowhere", 3, "received 'nowhere', which is none of them"),
     (*BASE, "--data=synthetic:0", 2, "--data: expected synthetic:COUNT with COUNT from 1 to 9999999; received"),
     (*BASE, "--data=synthetic:3", 3, "validation split: expected at least 10 persons or images; received"),
-    (*BASE, "--settings=nowhere.json", 2, "--settings nowhere.json: expected a JSON file of settings; received"),
+    (*BASE, "--settings=nowhere.json", 2, "--settings nowhere.json: cannot be read: No such file or directory"),
     (ensemble, ["--data", "synthetic:24"], 4, "run: expected a run with a trained base; received none"),
     (submission, ["--data", "synthetic:24", "--out", "out.csv"], 3, "synthetic:24: expected a source with test.csv"),
     (

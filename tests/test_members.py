@@ -1,6 +1,5 @@
 """The members of an ensemble: what several opinions agree on, which bases are taken, and several runs as one."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +10,7 @@ from base_models.base import split_faces, train_base
 from base_models.predict import score
 from data.errors import RunError
 from data.runs import Part
+from data.storage import read_json, write_json
 from data.synthetic import make_faces
 from specialists.ensemble import build_ensemble, load_ensemble
 from specialists.members import agreed, ask, chosen, load_team
@@ -148,9 +148,9 @@ def test_a_merge_of_another_version_is_one_sentence(runs, tmp_path):
 
     shutil.copytree(runs[0] / "one", tmp_path / "run")
     part = Part(tmp_path / "run" / "ensemble")
-    rule = json.loads((part.folder / "merge.json").read_bytes())
+    rule = read_json(part.folder / "merge.json")
     for change in ({"members": {"base": "a1b2", "specialists": {}}}, {"radius": None}, {"weight": ["x"]}):
-        (part.folder / "merge.json").write_text(json.dumps(rule | change))
+        write_json(part.folder / "merge.json", rule | change)
         part.seal(["settings.json", "merge.json", "predictions.npz"])
         with pytest.raises(RunError, match=r"merge.json: expected a merge as this version writes it; received other"):
             load_ensemble(tmp_path / "run")

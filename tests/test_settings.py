@@ -182,20 +182,25 @@ def test_text_behind_the_first_equals_sign_is_the_value():
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "expected a JSON file of settings"),
-        (b"{", "expected a JSON file of settings"),
-        (b"\xff\xfe\xfa", "expected a JSON file of settings"),
-        (b"[" * 100_000, "expected a JSON file of settings"),
-        (b'{"a":' * 100_000, "expected a JSON file of settings"),
+        (b"", "expected JSON; received damaged content"),
+        (b"{", "expected JSON; received damaged content"),
+        (b"\xff\xfe\xfa", "expected JSON; received damaged content"),
+        (b"[" * 100_000, "expected JSON; received damaged content"),
+        (b'{"a":' * 100_000, "expected JSON; received damaged content"),
         (b"[]", "expected a JSON object; received list"),
         (b"null", "expected a JSON object; received NoneType"),
         (b'{"train": 3}', "train: expected one of its fields: epochs"),
-        (b'{"train": {"epochs": NaN}}', "train.epochs: expected a whole number of 0 or more; received nan"),
-        (b'{"train": {"learning_rate": Infinity}}', "expected a finite number of 0 or more; received inf"),
+        (b'{"train": {"epochs": NaN}}', "NaN is no number of JSON's"),
+        (b'{"train": {"learning_rate": Infinity}}', "Infinity is no number of JSON's"),
         (b'{"train": {"learning_rate": 1e999}}', "expected a finite number of 0 or more; received inf"),
         (b'{"train": {"epochs": [1]}}', "expected a whole number of 0 or more; received [1]"),
         (b'{"train": {"epochs": {"a": 1}}}', "'epochs' has no fields"),
         (b'{"points": {"nose_tip": 3}}', "received ''"),
+        (b'{"train":' * 60 + b"3" + b"}" * 60, "expected at most 50 levels of lists and objects"),
+        (
+            b'{"seed": 1, "checksum": "sha256:00"}',
+            "damaged: its checksum differs; where it was changed by hand, delete",
+        ),
     ],
 )
 def test_bad_files_are_named(tmp_path, content, words):
@@ -209,5 +214,5 @@ def test_bad_files_are_named(tmp_path, content, words):
 
 def test_a_missing_file_is_named(tmp_path):
     for path in (tmp_path / "none.json", tmp_path):
-        with pytest.raises(UsageError, match=f"--settings {path}: expected a JSON file"):
+        with pytest.raises(UsageError, match=f"--settings {path}: cannot be read"):
             read_settings(path)

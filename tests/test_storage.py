@@ -269,6 +269,19 @@ def test_json_round_trips_with_sorted_keys(tmp_path):
     assert path.read_text().endswith("}\n")
 
 
+def test_a_json_file_that_was_changed_is_refused_unless_its_checksum_goes_too(tmp_path):
+    path = tmp_path / "state.json"
+    write_json(path, {"epochs": 20, "names": {1: ("a", "b")}})
+    text = path.read_text()
+    assert read_json(path) == {"epochs": 20, "names": {"1": ["a", "b"]}}
+    for old, new in (("20", "60"), ("sha256:", "sha256:0"), ('"checksum"', '"checksun"'), ('"a"', '"c"')):
+        path.write_text(text.replace(old, new))
+        with pytest.raises(RunError, match=f"{path}: damaged: its checksum differs; where it was changed by hand, del"):
+            read_json(path)
+    path.write_text('{"epochs": 60}')
+    assert read_json(path) == {"epochs": 60}
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_json_without_a_number_for_it_is_not_written(tmp_path, value):
     with pytest.raises(ValueError, match="JSON compliant"):
@@ -287,6 +300,7 @@ BAD_JSON = {
     "a number of 100,000 digits": (b'{"a": ' + b"9" * 100_000 + b"}", "damaged content"),
     "NaN": (b'{"a": NaN}', "damaged content (NaN is no number of JSON's)"),
     "infinity": (b'{"a": [-Infinity]}', "damaged content (-Infinity is no number of JSON's)"),
+    "51 levels": (b'{"a":' * 51 + b"[]" + b"}" * 51, "expected at most 50 levels of lists and objects"),
     "a list": (b"[1]", "expected a JSON object; received list"),
     "text": (b'"a"', "expected a JSON object; received str"),
     "nothing": (b"null", "expected a JSON object; received NoneType"),
