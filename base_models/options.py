@@ -2,10 +2,13 @@
 
 import logging
 import os
+import resource
 import sys
 import tempfile
 
-from data.errors import Parser, UsageError
+from data.errors import Parser, ProjectError, UsageError
+
+NEEDED = 4 << 30  # bytes of address space; the smallest training has mapped 3.1 GB
 
 
 def add_common_options(parser):
@@ -40,6 +43,7 @@ def read_options(a, keypoints=()):
     from data.sources import read_training
     from reports.anchors import read_anchors
 
+    check_memory()
     if not 0 <= a.seed < 2**32:
         raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
     settings, points = read_settings(a.settings, a.set, a.recipe)
@@ -53,6 +57,17 @@ def read_options(a, keypoints=()):
         faces.schema.named(name)
     load_keras()
     return settings, points, faces
+
+
+def check_memory():
+    """Raises ProjectError where the process may not have as much memory as the backend alone needs: under such a
+    limit its libraries crash, each in its own way."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if limit != resource.RLIM_INFINITY and limit < NEEDED:
+        raise ProjectError(
+            f"out of memory: expected at least {NEEDED >> 20} MB of address space, most of which is never used; "
+            f"received a limit of {limit >> 20} MB (ulimit -v)"
+        )
 
 
 def load_keras():

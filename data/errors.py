@@ -1,12 +1,16 @@
 """The project's own errors. Each has a documented exit status; `command` turns it into one line on stderr."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
 import threading
 
 STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# How the backend's libraries say that there is no memory, besides MemoryError: as ImportError, or types of their own.
+NO_MEMORY = ("failed to map segment", "annot allocate memory", "OOM when allocating", "bad_alloc")
 AGAIN = 0.05  # seconds until a stop that was swallowed is asked for again
 
 
@@ -75,14 +79,25 @@ def command(main):
         )
     except BrokenPipeError:  # the reader of our output went away, as in `... | head`
         status = 0
-    except MemoryError:
-        status = _say("out of memory: choose a smaller set, batch or network", 1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        status = _say(one_line(f"{where}{error.strerror or error}"), 1)
+    except Exception as error:
+        told = _of_the_machine(error)
+        if not told:
+            raise  # a defect of ours is not hidden
+        status = _say(one_line(told), 1)
     sys.unraisablehook = before
     _drop_unwanted_output()
     sys.exit(status or 0)
+
+
+def _of_the_machine(error):
+    """What to say of an error that is the machine's: no memory, no space, no such file. None of another."""
+    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+        return "out of memory: choose a smaller set, batch or network"
+    if isinstance(error, OSError):
+        why = error.strerror or str(error)
+        why = f"no space: {why}; what was saved before is kept" if error.errno in FULL else why
+        return f"{error.filename}: {why}" if error.filename else why
+    return None
 
 
 def _drop_unwanted_output():

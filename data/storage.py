@@ -216,12 +216,13 @@ def _check_members(path, archive, limit):
 
 
 @contextlib.contextmanager
-def understood(path, what):
+def understood(path, what, remedy=""):
     """Context that reads what a file says: content that is whole, but not as this version writes it, is refused.
 
     Args:
         path: named in the error.
         what: it should be, in words.
+        remedy: what to do about it.
 
     Raises:
         RunError: in place of whatever such content brings about.
@@ -229,8 +230,25 @@ def understood(path, what):
     try:
         yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, UsageError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise RunError(f"{path}: expected {what} as this version writes it; received other content ({told})") from error
+        told = f"({type(error).__name__}: {error}){': ' if remedy else ''}{remedy}"
+        raise RunError(f"{path}: expected {what} as this version writes it; received other content {told}") from error
+
+
+NUMBERS, COUNTS, NAMES = "f", "iub", "iuU"  # NumPy's letters for kinds of types
+
+
+def check_kind(name, array, kinds, shape=None):
+    """Raise ValueError unless an array is of one of NumPy's kinds of types and, where one is given, of a shape.
+
+    Args:
+        name: of the array, for the error.
+        kinds: letters of `numpy.dtype.kind`, such as NUMBERS.
+        shape: None for a length means any.
+    """
+    wanted = array.shape if shape is None else shape
+    right = len(wanted) == array.ndim and all(w in (None, n) for w, n in zip(wanted, array.shape, strict=True))
+    if array.dtype.kind not in kinds or not right:
+        raise ValueError(f"{name}: expected {wanted} of the kind {kinds}; received {array.dtype} {array.shape}")
 
 
 def sha256_of(path):
@@ -252,7 +270,7 @@ def locked(folder, wait=0.0):
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = open(folder / ".lock", "a+")
+        handle = open(folder / ".lock", "a+b", buffering=0)
     except OSError as error:
         raise RunError(f"{folder}: expected a folder that can be written; received: {error.strerror}") from error
     with handle:
@@ -260,12 +278,12 @@ def locked(folder, wait=0.0):
         while not _taken(handle):
             if time.monotonic() >= end:
                 handle.seek(0)
-                holder = handle.read().strip() or "unknown"
+                holder = handle.read(20).decode(errors="replace").strip() or "unknown"
                 raise RunError(f"{folder}: in use by process {holder}; wait for it or choose another --run")
             time.sleep(0.05)
         handle.truncate(0)
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
+        with contextlib.suppress(OSError):  # on a full disk the lock holds without its holder's number
+            handle.write(f"{os.getpid()}\n".encode())
         for left_over in folder.glob(TEMPORARY + "*"):
             _drop_abandoned(left_over)
         yield folder

@@ -38,6 +38,8 @@ def raising(error):
     return main
 
 
+FULL = "no space: No space left on device; what was saved before is kept"
+MEMORY = "out of memory: choose a smaller set, batch or network"
 ENDS = [
     (ProjectError("a"), 1, "error: a\n"),
     (UsageError("--x: expected 1; received 2"), 2, "error: --x: expected 1; received 2\n"),
@@ -45,9 +47,12 @@ ENDS = [
     (RunError("run: in use"), 4, "error: run: in use\n"),
     (TrainingError("diverged"), 5, "error: diverged\n"),
     (KeyboardInterrupt(), 130, "stopped; the same command goes on where this one was\n"),
-    (MemoryError(), 1, "error: out of memory: choose a smaller set, batch or network\n"),
+    (MemoryError(), 1, f"error: {MEMORY}\n"),
     (FileNotFoundError(2, "No such file or directory", "a.csv"), 1, "error: a.csv: No such file or directory\n"),
-    (OSError(28, "No space left on device"), 1, "error: No space left on device\n"),
+    (OSError(28, "No space left on device"), 1, f"error: {FULL}\n"),
+    (OSError(28, "No space left on device", "a"), 1, f"error: a: {FULL}\n"),
+    (ImportError("lib.so.2: failed to map segment from shared object"), 1, f"error: {MEMORY}\n"),
+    (RuntimeError("OOM when allocating tensor with shape[9]"), 1, f"error: {MEMORY}\n"),
     (OSError("odd"), 1, "error: odd\n"),
     (SystemExit(143), 143, ""),
     (SystemExit(2), 2, ""),
@@ -188,7 +193,7 @@ def test_a_full_disk_behind_the_output_is_one_line():
     with open("/dev/full", "wb") as full:
         child = process("from data.errors import command\ncommand(lambda: print('x'))", stdout=full)
         _, said = child.communicate(timeout=60)
-    assert (child.returncode, said) == (1, "error: No space left on device\n")
+    assert (child.returncode, said) == (1, f"error: {FULL}\n")
 
 
 def test_a_command_without_any_output_works():

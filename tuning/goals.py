@@ -55,7 +55,10 @@ class BaseGoal:
         """Train, go on, or leave as it is: the finished `Part`."""
         settings = self.changed(values)
         part = Part(Path(folder) / "base", identity(self.faces, settings, seed))
-        return part if part.finished else train_base(self.faces, settings, folder, seed, shared=True).part
+        if not part.finished:
+            return train_base(self.faces, settings, folder, seed, shared=True).part
+        part.drop_checkpoint()
+        return part
 
     def about(self):
         """What determines all trainings, JSON values."""
