@@ -105,7 +105,7 @@ STUDIES = {
             "peak rate": {f"{rate:g}": _peak(rate) for rate in (0.1, 0.3, 0.5)},
             "filters": {str(n): {"network.filters": n, "frozen": 0} for n in (8, 24)},
         },
-        {},
+        {"train.epochs": 12, "teachers.count": 0},  # of the base, where the run has none yet
         WORST,
     ),
     "augmentation": Study(
