@@ -49,8 +49,9 @@ BAD = [
         lambda a: a | {"conv2/kernel": a["conv2/kernel"][..., :1]},
         r"conv2/kernel: expected shape \(3, 3, 2, 4\); received \(3, 3, 2, 1\)",
     ),
-    (lambda a: a | {"coordinates/bias": np.full(10, np.nan)}, "coordinates/bias: expected finite weights"),
-    (lambda a: a | {"positions/anchor": np.full((5, 2), np.inf)}, "positions/anchor: expected finite weights"),
+    (lambda a: a | {"coordinates/bias": np.full(10, np.nan, "f4")}, "coordinates/bias: expected finite weights"),
+    (lambda a: a | {"coordinates/bias": np.full(10, "x")}, "coordinates/bias: expected float32; received <U1"),
+    (lambda a: a | {"positions/anchor": np.full((5, 2), np.inf, "f4")}, "positions/anchor: expected finite weights"),
 ]
 
 
