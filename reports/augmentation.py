@@ -20,7 +20,7 @@ def build_augmentation(run):
     Raises:
         RunError: either is missing or damaged.
     """
-    from data.storage import read_json
+    from data.storage import read_json, understood
     from reports.augmentation_page import settings_of
     from reports.build import PREDICTIONS
     from reports.predictions import Predictions
@@ -30,7 +30,9 @@ def build_augmentation(run):
         raise RunError(f"{source}: expected the predictions of an ensemble, for faces to show; received no file")
     made = read_json(where)
     settings, seed = settings_of(made.get("augment"), where), made.get("seed")
-    return _write(Predictions.load(source), settings, seed if isinstance(seed, int) else 0, Path(run) / PAGE)
+    predictions = Predictions.load(source)
+    with understood(source, "a predictions file"):
+        return _write(predictions, settings, seed if isinstance(seed, int) else 0, Path(run) / PAGE)
 
 
 def augment_set(faces, path, settings=None):

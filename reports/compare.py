@@ -22,15 +22,16 @@ def compare(first, second, path, title="What changed"):
     Raises:
         RunError: a file is missing or damaged. DataError: the two have no labelled face in common.
     """
-    from data.storage import write_text
+    from data.storage import understood, write_text
     from reports.pair_page import pair_page
     from reports.pairing import measure_pair, pair_up
     from reports.predictions import Predictions
 
     files = [predictions_file(one) for one in (first, second)]
     pair = pair_up(*(Predictions.load(file) for file in files), short_names(first, second))
-    figures = measure_pair(pair)
-    write_text(path, pair_page(pair, figures, title))
+    with understood(files[0], "a predictions file"):
+        figures = measure_pair(pair)
+        write_text(path, pair_page(pair, figures, title))
     return Path(path), figures
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data.errors import RunError
-from data.storage import read_arrays, write_arrays
+from data.storage import NAMES, NUMBERS, check_kind, read_arrays, understood, write_arrays
 
 FEATURES = "features.npz"  # within a run folder
 
@@ -101,7 +100,7 @@ class Features:
     def load(cls, path):
         """Read a features file. Raises RunError naming the file where it is damaged or not one."""
         arrays = read_arrays(path)
-        try:
+        with understood(path, "a features file"):
             told = json.loads(arrays["meta"].tobytes())
             heat = {name: arrays[f"heat/{name}"] for name in ("maps", "mean", "peaks")} if told["heat"] else {}
             layers = [
@@ -117,19 +116,21 @@ class Features:
                 told["about"],
             )
             return made._checked()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{path}: expected a features file; received other arrays ({error})") from error
 
     def _checked(self):
+        check_kind("faces", self.faces, "u", (None, None, None, None))
         f = len(self.faces)
-        if self.faces.ndim != 4 or not f == len(self.ids) == len(self.words):
-            raise ValueError(f"faces: expected {len(self.ids)} of them; received {self.faces.shape}")
+        check_kind("ids", self.ids, NAMES, (f,))
+        if f != len(self.words):
+            raise ValueError(f"words: expected {f} of them; received {len(self.words)}")
         for layer in self.layers:
-            if layer.maps.ndim != 4 or len(layer.maps) != f or layer.ranges.shape != (layer.maps.shape[1], 2):
-                raise ValueError(f"maps of {layer.name}: received {layer.maps.shape}, ranges {layer.ranges.shape}")
-            if layer.kernel is not None and layer.kernel.ndim != 4:
-                raise ValueError(f"kernel of {layer.name}: received {layer.kernel.shape}")
+            check_kind(f"maps of {layer.name}", layer.maps, "u", (f, None, None, None))
+            check_kind(f"ranges of {layer.name}", layer.ranges, NUMBERS, (layer.maps.shape[1], 2))
+            if layer.kernel is not None:
+                check_kind(f"kernel of {layer.name}", layer.kernel, "i", (None, None, None, None))
         heat = self.heat
-        if heat and heat.maps.shape != (f, len(heat.slots), *heat.mean.shape[1:]):
-            raise ValueError(f"heat maps: received {heat.maps.shape}")
+        if heat:
+            check_kind("mean heat map", heat.mean, "u", (len(heat.slots), None, None))
+            check_kind("heat maps", heat.maps, "u", (f, *heat.mean.shape))
+            check_kind("peaks", heat.peaks, NUMBERS, (f + 1, len(heat.slots)))
         return self

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import RunError
 from data.keypoints import schema_of
-from data.storage import read_arrays, write_arrays
+from data.storage import COUNTS, NAMES, NUMBERS, check_kind, read_arrays, understood, write_arrays
 
 FILE = "labels.npz"  # within a run folder
 OPINIONS = ("base", "regression")  # the first one there is judges the labels
@@ -81,26 +80,32 @@ class Labels:
     def load(cls, path):
         """Read the file. Raises RunError naming it where it is missing, damaged or another."""
         arrays = read_arrays(path)
-        try:
+        with understood(path, "the labels of a run"):
             meta = json.loads(arrays.pop("meta").tobytes())
             opinions = {name: arrays.pop(f"opinions/{name}") for name in OPINIONS if f"opinions/{name}" in arrays}
             words = {"schema": schema_of(meta["schema"]), "source": str(meta["source"])}
             size = tuple(map(int, meta["size"]))
             return cls(**arrays, opinions=opinions, size=size, **words)._checked()
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise RunError(f"{path}: expected the labels of a run; received other arrays ({error})") from error
 
     def _checked(self):
         n, k, m = len(self.points), len(self.schema), len(self.pictured)
-        shapes = {"points": (n, k, 2), "convention": (n,), "group": (n,), "image": (n,), "ids": (n,), "held": (n,)}
-        for name, shape in (shapes | {"pictured": (m,), "mean_picture": self.mean_picture.shape[:2]}).items():
-            _expect(name, getattr(self, name).shape == shape)
+        check_kind("points", self.points, NUMBERS, (n, k, 2))
+        check_kind("ids", self.ids, NAMES, (n,))
+        for name, count in {"convention": n, "group": n, "image": n, "held": n, "pictured": m}.items():
+            check_kind(name, getattr(self, name), COUNTS, (count,))
         for name, opinion in self.opinions.items():
-            _expect(name, opinion.shape == (n, len(self.schema.slot_names), 2))
+            check_kind(name, opinion, NUMBERS, (n, len(self.schema.slot_names), 2))
+        check_kind("pictures", self.pictures, "u", (m, None, None, None))
+        check_kind("mean_picture", self.mean_picture, "u", (None, None))
+        _expect("held", self.held.dtype == bool)
+        _expect("pictures", self.pictures.dtype == self.mean_picture.dtype == np.uint8 and self.mean_picture.size)
+        _expect("size", len(self.size) == 2 and min(self.size) > 0)
         _expect("opinions", bool(self.opinions))
-        _expect("pictures", self.pictures.ndim == 4 and len(self.pictures) == m)
+        _expect("image", not n or 0 <= self.image.min() <= self.image.max() < n)
         _expect("pictured", not m or (self.pictured.min() >= 0 and self.pictured.max() < n))
-        _expect("convention", not n or self.convention.max() < len(self.schema.conventions))
+        _expect(
+            "convention", not n or 0 <= self.convention.min() <= self.convention.max() < len(self.schema.conventions)
+        )
         return self
 
 

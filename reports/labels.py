@@ -39,13 +39,16 @@ def build_labels(run):
     Raises:
         RunError: the run keeps no labels, or a file is damaged.
     """
+    from data.storage import understood
     from reports.label_store import FILE, Labels
 
     source = Path(run) / FILE
     if not source.is_file():
         missing = f"{source}: expected the labels of a run (specialists.train writes them); received no file"
         raise RunError(f"{missing}: give --data PATH too")
-    return write_labels(Labels.load(source), Path(run) / PAGE, _predictions(run))
+    labels, predictions = Labels.load(source), _predictions(run)
+    with understood(source, "the labels of a run"):
+        return write_labels(labels, Path(run) / PAGE, predictions)
 
 
 def _predictions(run):

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from data.errors import RunError
 from data.keypoints import schema_of
-from data.storage import read_arrays, write_arrays
+from data.storage import COUNTS, NAMES, NUMBERS, check_kind, read_arrays, understood, write_arrays
 
 LEVELS = (0.5, 0.9)  # shares of faces whose error the two radii are meant to cover
 
@@ -59,23 +58,25 @@ class Predictions:
     def load(cls, path):
         """Read a predictions file. Raises RunError naming the file where it is damaged or not one."""
         arrays = read_arrays(path)
-        try:
+        with understood(path, "a predictions file"):
             meta = json.loads(arrays.pop("meta").tobytes())
             points = {
                 name.removeprefix("points/"): arrays.pop(name) for name in list(arrays) if name.startswith("points/")
             }
             return cls(**arrays, points=points, schema=schema_of(meta["schema"]), info=meta["info"])._checked()
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{path}: expected a predictions file; received other arrays ({error})") from error
 
     def _checked(self):
+        check_kind("images", self.images, "u", (None, None, None, None))
         n, k = len(self.images), len(self.schema)
-        shapes = {"truth": (n, k, 2), "radius": (len(LEVELS), n, k), "ids": (n,), "convention": (n,)}
-        shapes |= {} if self.group is None else {"group": (n,)}
-        for name, shape in shapes.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name}: expected {shape}; received {getattr(self, name).shape}")
-        for member, points in self.points.items():
-            if points.shape != (n, k, 2):
-                raise ValueError(f"{member}: expected {(n, k, 2)}; received {points.shape}")
+        check_kind("ids", self.ids, NAMES, (n,))
+        check_kind("radius", self.radius, NUMBERS, (len(LEVELS), n, k))
+        for name, values in ({"convention": self.convention} | {"group": self.group}).items():
+            if values is not None:
+                check_kind(name, values, COUNTS, (n,))
+        for name, points in (self.points | {"truth": self.truth}).items():
+            check_kind(name, points, NUMBERS, (n, k, 2))
+        if n and not 0 <= self.convention.min() <= self.convention.max() < len(self.schema.conventions):
+            raise ValueError("convention: expected those of the schema")
+        if self.images.dtype != np.uint8 or not isinstance(self.info, dict):
+            raise ValueError("expected images uint8 and info as an object")
         return self

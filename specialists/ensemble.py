@@ -10,7 +10,7 @@ import numpy as np
 from base_models.options import parser, read_options
 from data.errors import DataError, RunError, command
 from data.runs import Part
-from specialists.members import ask, chosen, load_team, look
+from specialists.members import DISAGREEMENTS, ask, chosen, load_team, look
 
 WAIT = 1800  # seconds for another process that merges the same run: merging and drawing the pages takes a minute
 
@@ -72,24 +72,35 @@ class Ensemble:
 
 def load_ensemble(run):
     """The finished ensemble of a run. Raises RunError where a part is missing, damaged, or newer than the merge."""
-    from data.storage import read_json
+    from data.storage import read_json, understood
     from specialists.merge import Merge, Radius
 
     run = Path(run)
     part = Part(run / "ensemble")
     if not part.finished:
         raise RunError(f"{part.folder}: expected a merged ensemble; received none: run python -m specialists.ensemble")
-    try:
-        rule = read_json(part.checked("merge.json"))
+    rule = read_json(part.checked("merge.json"))
+    with understood(part.folder / "merge.json", "a merge", "run python -m specialists.ensemble again"):
         members = {run / where: (prints["bases"], prints["specialists"]) for where, prints in rule["members"].items()}
         radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
         merge, flip = Merge(np.array(rule["weight"], float), rule["reach"]), rule["flip"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:  # whole, but of another version of this code
-        raise RunError(
-            f"{part.folder / 'merge.json'}: expected a merge as this version writes it; received other content "
-            f"({error}): run python -m specialists.ensemble again"
-        ) from error
-    return Ensemble([_member(part, where, *prints) for where, prints in members.items()], merge, radius, flip)
+        _check_rule(merge, radius, flip)
+        teams = [_member(part, where, *prints) for where, prints in members.items()]
+        slots = len(next(iter(teams[0].bases.values())).schema.slot_names)
+        if not len(merge.weight) == len(radius.typical) == slots:
+            raise ValueError(f"{len(merge.weight)} weights for {slots} positions")
+    return Ensemble(teams, merge, radius, flip)
+
+
+def _check_rule(merge, radius, flip):
+    """Raise ValueError where a merge and its radius are none that `fit_merge` and `fit_radius` give."""
+    from reports.predictions import LEVELS
+
+    shapes = [value.shape for value in (merge.weight, radius.typical, radius.slope, radius.factors)]
+    if shapes != [merge.weight.shape, (len(merge.weight),), (1 + DISAGREEMENTS,), (len(LEVELS),)]:
+        raise ValueError(f"arrays of {shapes}")
+    if not ((merge.weight >= 0) & (merge.weight <= 1)).all() or not merge.reach >= 0 or not isinstance(flip, bool):
+        raise ValueError(f"weights {merge.weight}, reach {merge.reach}, flip {flip}")
 
 
 def _member(part, run, bases, specialists):

@@ -84,6 +84,9 @@ def _of(base, specialist):
 # -- what they say
 
 
+DISAGREEMENTS = 4  # figures of `Answers.disagreement`
+
+
 @dataclass(frozen=True)
 class Answers:
     """What the members of an ensemble say about n faces, per output slot. Positions end at the image's edges, and

@@ -57,13 +57,17 @@ class Predictor:
     def __init__(self, run="runs/default", convention=None, looks=3, doubt=None):
         from base_models.options import load_keras
         from data.runs import Part
+        from data.storage import understood
         from reports.predictions import Predictions
 
         load_keras()
         from specialists.ensemble import load_ensemble
 
         self.run, self.ensemble = str(run), load_ensemble(run)
-        found = Predictions.load(Part(Path(run) / "ensemble").checked("predictions.npz"))
+        source = Part(Path(run) / "ensemble").checked("predictions.npz")
+        found = Predictions.load(source)
+        with understood(source, "predictions of this ensemble"):
+            _check_same(found, self.ensemble.base.part.settings())
         self.training, self.convention = training_of(found, convention)
         self.looks, self.doubt = looks, doubt_limit(found) if doubt is None else doubt
 
@@ -148,10 +152,17 @@ class Predictor:
         return np.concatenate(points), np.concatenate(radii, 1)
 
 
+def _check_same(found, made):
+    """Raise ValueError where `Predictions` are not of the faces and points that a base's settings tell."""
+    shape, stored = list(found.images.shape[1:]), found.schema.stored
+    if (shape, stored) != (made["shape"], made["schema"]) or "ensemble" not in found.points or not len(found):
+        raise ValueError(f"{len(found)} faces of {shape} px, {found.schema.name}, {', '.join(found.points)}")
+
+
 def doubt_limit(predictions):
     """The most doubt of a face, from `Predictions` on a run's held-out faces.
 
-    inf where its radii say nothing, and where the faces are too few: three of them do not tell what most faces look like.
+    inf where its radii say nothing, and where the faces are too few: three of them do not tell what most look like.
     """
     doubts = np.median(predictions.radius[1], -1) / predictions.images.shape[2]
     known = doubts[np.isfinite(doubts)]

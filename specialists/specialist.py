@@ -20,6 +20,7 @@ from data.errors import DataError, RunError, UsageError
 from data.faces import Faces
 from data.keypoints import schema_of
 from data.runs import Part
+from data.storage import NUMBERS, check_kind, understood
 from specialists.view import View
 
 MARGIN = 0.15  # of the face image's width, around the points of a group
@@ -256,9 +257,11 @@ def load_specialist(run, point):
     made, weights = part.settings(), part.weights()
     if made.get("point") != point:
         raise RunError(f"{part.folder}: expected the specialist of {point}; received that of {made.get('point')}")
-    schema = schema_of(made["schema"])
-    picked, reference = schema.slots_of(point), weights.pop(REFERENCE)
-    settings = with_overrides(SpecialistSettings(), flatten(made["specialist"]), str(part.folder))
-    settings = wide_enough(settings, schema, point, reference, made["shape"][1])
-    view = View(picked, reference, settings.width, settings.size)
-    return Specialist(point, view, network_arguments(settings, len(picked), made), weights, part)
+    with understood(part.folder, "a specialist"):
+        schema = schema_of(made["schema"])
+        picked, reference = schema.slots_of(point), weights.pop(REFERENCE)
+        check_kind(REFERENCE, reference, NUMBERS, (len(schema.slot_names), 2))
+        settings = with_overrides(SpecialistSettings(), flatten(made["specialist"]), "specialist")
+        settings = wide_enough(settings, schema, point, reference, made["shape"][1])
+        view = View(picked, reference, settings.width, settings.size)
+        return Specialist(point, view, network_arguments(settings, len(picked), made), weights, part)
