@@ -3,8 +3,8 @@
     python docs/train_recipes.py --imm DIR --300w DIR --youtube DIR --kaggle DIR --out DIR [--only NAME ...]
 
 It may be stopped at any moment: the same command goes on, and what is finished is only loaded. OUT/NAME is the run of
-each recipe with its report (best and worst faces); OUT/figures.md is the table of docs/recipes.md, OUT/curves.svg its
-picture. Leave out the sets that you have not got. Minutes are estimates for two cores.
+each recipe with its report (best and worst faces); OUT/figures.md is the table of docs/recipes.md, OUT/curves.svg and
+OUT/faces.svg (points of the best and the worst faces, no photos) are its pictures. Leave out the sets that you have not got. Minutes are estimates for two cores.
 """
 
 import argparse
@@ -23,17 +23,19 @@ SMALL = {
     "imm-nose-small": ([], 1),
     "imm-nose-tiny": ([], 1),
     "imm-58-medium": ([], 2),
-    "imm-58-large": ([], 13),
-    "imm-58-wide": (["faces.width=160", "faces.height=120"], 13),
-    "300w-resnet18": (["faces.width=112", "faces.height=112", "train.epochs=12", "train.step_every=5"], 10),
-    "youtube-68": (["train.epochs=10"], 8),
-    "300w-unet-gaussian": (["faces.width=96", "faces.height=96", "train.epochs=8", "train.step_every=3"], 10),
-    "300w-unet-disc": (["faces.width=96", "faces.height=96", "train.epochs=8", "train.step_every=3"], 10),
-    "kaggle-15-alexnet": ([], 7),
-    "kaggle-15": (["teachers.count=0"], 12),
+    "imm-58-large": (["train.epochs=15"], 8),
+    "imm-58-wide": (["faces.width=160", "faces.height=120", "train.epochs=15"], 8),
+    "300w-resnet18": (["faces.width=112", "faces.height=112", "train.epochs=8", "train.step_every=3"], 10),
+    "youtube-68": (["train.epochs=8"], 8),
+    "300w-unet-gaussian": (["faces.width=96", "faces.height=96", "train.epochs=6", "train.step_every=2"], 10),
+    "300w-unet-disc": (["faces.width=96", "faces.height=96", "train.epochs=6", "train.step_every=2"], 10),
+    "kaggle-15-alexnet": (["train.epochs=20"], 5),
+    "kaggle-15": (["teachers.count=0", "train.epochs=15"], 7),
 }
 PERSON = {"300w": [r"faces.person=([^/]+)_\d+\.\w+$"]}  # frames of one person must not stand on both sides
 WIDTH, HEIGHT, COLUMNS = 260, 150, 3  # px of one chart, and how many side by side
+FACE, ENDS = 110, 2  # px of one face, and how many best and worst ones are drawn
+TRUTH, FOUND = "#9aa5b1", "#d55e00"
 
 
 def train(name, data, out):
@@ -67,7 +69,22 @@ def measure(name, data, out, asked):
         "share": float(np.nanmean(errors / eyes[:, None])),
         "labels": float(np.sqrt(np.nanmean((found.truth - np.nanmean(found.truth, 0)) ** 2))),
         "curve": [epoch["val_rmse"] for epoch in history["epochs"]],
+        "faces": best_and_worst(found, errors),
     }
+
+
+def best_and_worst(found, errors):
+    """The faces whose mean error is lowest and highest: dicts of error px, size px, and points by pairs of lists."""
+    order = [i for i in np.argsort(np.nanmean(errors, 1)) if np.isfinite(errors[i]).any()]
+    lines = [[found.schema.index(point) for point in line] for line in found.schema.lines]
+    return [
+        {
+            **{"error": float(np.nanmean(errors[i])), "height": found.images.shape[1], "width": found.images.shape[2]},
+            **{"truth": found.truth[i].round(1).tolist(), "found": found.points["ensemble"][i].round(1).tolist()},
+            "lines": lines,
+        }
+        for i in [*order[:ENDS], *order[-ENDS:]]
+    ]
 
 
 def eye_distance(faces):
@@ -124,6 +141,34 @@ def _chart(f):
     )
 
 
+def faces(figures):
+    """SVG of a row a recipe: the points of its best and worst held-out faces, as labelled and as found."""
+    width, row = 150 + 2 * ENDS * (FACE + 10), FACE + 26
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{row * len(figures)}" '
+        'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>'
+    ]
+    for i, f in enumerate(figures):
+        parts.append(f'<g transform="translate(0,{i * row})"><text x="8" y="{row / 2:.0f}">{f["recipe"]}</text>')
+        for j, face in enumerate(f["faces"]):
+            parts.append(f'<g transform="translate({150 + j * (FACE + 10)},4)">{_face(face)}</g>')
+        parts.append("</g>")
+    return "".join(parts) + "</svg>\n"
+
+
+def _face(face):
+    scale = FACE / max(face["width"], face["height"])
+    truth, found = (scale * np.array(face[name], float) for name in ("truth", "found"))
+    known = np.isfinite(truth).all(1)
+    parts = [f'<rect width="{scale * face["width"]:.0f}" height="{scale * face["height"]:.0f}" fill="#f3f5f8"/>']
+    for points, colour in ((np.where(known[:, None], truth, np.nan), TRUTH), (found, FOUND)):
+        for line in face["lines"]:
+            drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points[line] if np.isfinite(x))
+            parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="0.7"/>')
+        parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.6" fill="{colour}"/>' for x, y in points if np.isfinite(x)]
+    return "".join(parts) + f'<text x="0" y="{FACE + 14}">{face["error"]:.1f} px</text>'
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("imm", "300w", "youtube", "kaggle"):
@@ -140,6 +185,7 @@ def main():
             (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
             (out / "figures.md").write_text(table(figures))
             (out / "curves.svg").write_text(curves(figures))
+            (out / "faces.svg").write_text(faces(figures))
     print(table(figures))
 
 
