@@ -4,7 +4,8 @@
 
 It may be stopped at any moment: the same command goes on, and what is finished is only loaded. OUT/NAME is the run of
 each recipe with its report (best and worst faces); OUT/figures.md is the table of docs/recipes.md, OUT/curves.svg and
-OUT/faces.svg (points of the best and the worst faces, no photos) are its pictures. Leave out the sets that you have not got. Minutes are estimates for two cores.
+OUT/faces.svg (points of the best and the worst faces, no photos) are its pictures. Leave out the sets that you have not
+got. Minutes are estimates for two cores.
 """
 
 import argparse
