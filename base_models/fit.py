@@ -27,6 +27,7 @@ from base_models.weights import check_array, check_weights, get_weights, lent, s
 from data.errors import TrainingError
 from data.storage import read_arrays, understood, write_arrays
 
+LARGEST = 4 << 30  # bytes of a checkpoint: it holds a network up to five times
 RECORDED = ("loss", "val_rmse", "val_trimmed", "learning_rate", "dropout", "seconds")  # of every epoch
 
 
@@ -126,11 +127,13 @@ def _run_epoch(model, settings, make_batches, validate, state, seed, name):
     callbacks = [bar, averaging] if averaging else [bar]
     loss = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=callbacks).history["loss"][0]
     state.average = averaging.average if averaging else {}
-    with lent(model, state.average) if averaging else contextlib.nullcontext():
-        scores = validate(model) if math.isfinite(loss) else {"val_rmse": math.nan}
+    scores = {"val_rmse": math.nan}
+    if math.isfinite(loss) and _sound(model, state.average):
+        with lent(model, state.average) if averaging else contextlib.nullcontext():
+            scores = validate(model)
     if not all(map(math.isfinite, scores.values())):
         raise TrainingError(
-            f"{name}: epoch {epoch + 1}: expected a finite loss and validation RMSE; received loss {loss:g}, RMSE "
+            f"{name}: epoch {epoch + 1}: expected a finite loss, finite weights and RMSE; received loss {loss:g}, RMSE "
             f"{scores['val_rmse']:g}; the state after epoch {epoch} is kept; try a lower learning_rate"
         )
     record = {"loss": loss, **scores, "learning_rate": rate, "dropout": factor}
@@ -139,6 +142,12 @@ def _run_epoch(model, settings, make_batches, validate, state, seed, name):
     if scores["val_trimmed"] < min(state.scores[:-1], default=math.inf):
         state.best, state.best_epoch = state.average or get_weights(model), epoch
     _tell(name, settings.epochs, state)
+
+
+def _sound(model, average):
+    """Whether every weight is a finite number: a ReLU may turn NaN into 0, and the loss tells nothing."""
+    arrays = (*average.values(), *map(np.asarray, (*model.variables, *model.optimizer.variables)))
+    return all(np.isfinite(array).all() for array in arrays)
 
 
 def _averaging(settings, state, batches):
@@ -177,7 +186,8 @@ def _save(part, model, state):
     arrays |= {f"best/{name}": array for name, array in state.best.items()}
     arrays |= {f"average/{name}": array for name, array in state.average.items()}
     arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
-    meta = json.dumps({"history": state.history, "best_epoch": state.best_epoch}, allow_nan=False)
+    told = {"history": state.history, "best_epoch": state.best_epoch, "of": part.digest}
+    meta = json.dumps(told, allow_nan=False)
     write_arrays(part.checkpoint, arrays | {"state": np.frombuffer(meta.encode(), np.uint8)})
 
 
@@ -187,12 +197,14 @@ def _restore(part, model):
         for variable, value in zip(model.optimizer.variables, model.pristine_optimizer, strict=True):
             variable.assign(value)
         return State()
-    arrays = read_arrays(part.checkpoint)
+    arrays = read_arrays(part.checkpoint, LARGEST)
     with understood(part.checkpoint, "a checkpoint of this network"):
         meta = json.loads(arrays.pop("state").tobytes())
         state = State(meta["history"], _under("best/", arrays), meta["best_epoch"], _under("average/", arrays))
         stored = [arrays[f"optimizer/{i}"] for i in range(len(model.optimizer.variables))]
         _check_history(state)
+        if meta.get("of", part.digest) != part.digest:  # those of earlier versions do not say
+            raise ValueError("that of another training")
     for i, (variable, value) in enumerate(zip(model.optimizer.variables, stored, strict=True)):
         check_array(value, variable, f"{part.checkpoint}: optimizer/{i}")
     for kept in filter(None, (state.best, state.average)):

@@ -18,8 +18,11 @@ from pathlib import Path
 from data.errors import DataError
 
 COMPETITION = "facial-keypoints-detection"
+DIRECTORY = 4 << 20  # bytes of a zip's directory: zipfile makes of each entry an object ten times as large
+INNER = 512 << 20  # bytes of a zip inside a zip; the largest real one, training.zip, takes 60 MB
 LIMIT = 2 << 30  # bytes that one member may unpack to; the largest real one, training.csv, takes 240 MB
 IN_MEMORY = 128 << 20  # bytes of an inner zip that are kept in memory rather than in an unnamed temporary file
+END, END64 = b"PK\5\6", b"PK\6\7"  # where the directory is told; the second, of what is too large for the first
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others can ask for much memory
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, struct.error)
 
@@ -112,7 +115,11 @@ def _stream(stack, file, path, name):
     member = _pick(archive, path, name)
     if member is None:
         inner = stack.enter_context(tempfile.SpooledTemporaryFile(IN_MEMORY))
-        with archive.open(_checked(_pick(archive, path, zipped(name)), path)) as packed:
+        with archive.open(_checked(_pick(archive, path, zipped(name)), path, INNER)) as packed:
+            start = packed.read(4)
+            if not start.startswith(b"PK"):  # before all of it is unpacked
+                raise zipfile.BadZipFile("File is not a zip file")
+            inner.write(start)
             shutil.copyfileobj(packed, inner, 1 << 20)
         path = path / zipped(name)
         archive = stack.enter_context(_archive(inner, path))
@@ -124,12 +131,29 @@ def _stream(stack, file, path, name):
 
 def _archive(file, path):
     """A zip whose member names are all harmless, even though none is used as a path."""
+    check_directory(file)
     archive = zipfile.ZipFile(file)
     for member in archive.infolist():
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ".." in name.split("/") or re.match("[A-Za-z]:", name):
             raise DataError(f"{path}: expected members inside the archive's own folder; received {name!r}")
     return archive
+
+
+def check_directory(file):
+    """Raise BadZipFile where a zip's directory, as zipfile will find it, is larger than any that is needed."""
+    end = file.seek(0, io.SEEK_END)
+    file.seek(max(0, end - (1 << 16) - 64))
+    tail = file.read()
+    file.seek(0)
+    whole = tail[-22:-18] == END and tail[-2:] == b"\0\0"
+    at = len(tail) - 22 if whole else tail.rfind(END)
+    told = tail[at : at + 22]
+    if at < 0 or len(told) < 22:
+        return  # zipfile says what is wrong
+    size = struct.unpack_from("<I", told, 12)[0]
+    if size > DIRECTORY or (at >= 20 and tail[at - 20 : at - 16] == END64):
+        raise zipfile.BadZipFile(f"a directory of more than {DIRECTORY >> 20} MB")
 
 
 def _pick(archive, path, name):
@@ -140,13 +164,13 @@ def _pick(archive, path, name):
     return found[0] if found else None
 
 
-def _checked(member, path):
+def _checked(member, path, limit=LIMIT):
     """Refuse a member that is encrypted or claims too much. zipfile reads up to the claim only, and checks a CRC."""
     where = f"{path}/{member.filename}"
     if member.flag_bits & 1:
         raise DataError(f"{where}: expected a member without a password; received an encrypted one")
-    if member.file_size > LIMIT:
-        raise DataError(f"{where}: expected at most {LIMIT} bytes unpacked; received a claim of {member.file_size}")
+    if member.file_size > limit:
+        raise DataError(f"{where}: expected at most {limit} bytes unpacked; received a claim of {member.file_size}")
     if member.compress_type not in METHODS:
         kind = zipfile.compressor_names.get(member.compress_type, member.compress_type)
         raise DataError(f"{where}: expected a stored or deflated member; received {kind}")

@@ -4,7 +4,12 @@ Pillow reads the header before anything is decoded, so a small file that claims 
 it refuses files that end early, which OpenCV fills with grey.
 """
 
+import functools
+import logging
+import os
+import sys
 import warnings
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 
@@ -12,6 +17,8 @@ from data.errors import DataError
 
 MOST_PIXELS = 100_000_000  # of a photo; decoded, they take 300 MB
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+# Formats that are only decoded. Pillow knows others, of which PostScript would be handed to another program.
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF", "HEIF")
 KNOWN = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I", *SIXTEEN_BIT)
 
 
@@ -21,7 +28,7 @@ def picture_size(path):
     Raises:
         DataError: no file, no picture, or one too large.
     """
-    with _opened(path) as picture:
+    with _opened(path) as picture, _decoding(path):
         turned = picture.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # the camera lay on its side
         return picture.size[::-1] if turned else picture.size
 
@@ -41,13 +48,36 @@ def read_picture(path, turn=True):
     """
     from PIL import ImageOps
 
-    with _opened(path) as picture:
+    with _opened(path) as picture, _decoding(path), _silent() if picture.format == "TIFF" else nullcontext():
+        picture.load()
+        return _rgb(ImageOps.exif_transpose(picture) if turn else picture)
+
+
+@contextmanager
+def _decoding(path):
+    """Turn whatever a damaged file brings about in Pillow, which is of many types, into one error, and no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            picture.load()
-            shown = ImageOps.exif_transpose(picture) if turn else picture
-            return _rgb(shown)
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            yield
+        except (DataError, MemoryError):
+            raise
+        except Exception as error:
             raise DataError(f"{path}: expected a whole picture; received a damaged one ({error})") from error
+
+
+@contextmanager
+def _silent():
+    """What the TIFF library itself says of damage goes nowhere: our error says it."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _opened(path):
@@ -57,14 +87,18 @@ def _opened(path):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels, which we count ourselves
-            picture = Image.open(path)
+            picture = Image.open(path, formats=_formats())
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected a picture; received no file") from error
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: expected a picture; received something else") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: expected at most {MOST_PIXELS:,} px; received more") from error
-    except (OSError, ValueError, SyntaxError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: expected a picture; received: {error.strerror or error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises many types on damaged files
         raise DataError(f"{path}: expected a picture; received: {error}") from error
     width, height = picture.size
     if width * height > MOST_PIXELS or picture.mode not in KNOWN:
@@ -72,6 +106,16 @@ def _opened(path):
             wanted = f"at most {MOST_PIXELS:,} px" if width * height > MOST_PIXELS else "grey or colour values"
             raise DataError(f"{path}: expected {wanted}; received {width}x{height} px of the kind {picture.mode}")
     return picture
+
+
+@functools.cache
+def _formats():
+    """Those of FORMATS that this Pillow knows."""
+    from PIL import Image
+
+    Image.init()
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it has to say, our errors say
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _rgb(picture):

@@ -8,6 +8,7 @@ manifest.json   SHA-256 of the other files; written last, so a part that has one
 """
 
 import contextlib
+import hashlib
 import json
 from pathlib import Path
 
@@ -33,6 +34,11 @@ class Part:
     @property
     def checkpoint(self):
         return self.folder / "checkpoint.npz"
+
+    @property
+    def digest(self):
+        """SHA-256 of the identity, as hex: what its checkpoint says that it is of."""
+        return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
 
     @property
     def finished(self):

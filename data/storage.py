@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.archives import check_directory
 from data.errors import RunError, UsageError
 
 TEMPORARY = ".part-"  # temp files are named `.part-<name>`; whoever holds the folder's lock may delete them
@@ -167,7 +168,7 @@ def write_arrays(path, arrays):
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
-def read_arrays(path, limit=4 << 30):
+def read_arrays(path, limit=1 << 30):
     """Read named arrays; every byte is covered by the archive's CRC, and nothing is unpickled.
 
     Args:
@@ -183,6 +184,8 @@ def read_arrays(path, limit=4 << 30):
     path = Path(path)
     try:
         _size(path)
+        with open(path, "rb") as file:
+            check_directory(file)
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive, limit)
         with np.load(path, allow_pickle=False) as file:

@@ -233,7 +233,7 @@ HOSTILE = {  # name: (training.csv -> zip, part of what is said)
     "a bomb of one line": (lambda csv: zipped({"training.csv": bytes([55]) * 50_000_000}), "training.csv:1:200001: "),
     "an inner zip that claims 4 GB": (
         lambda csv: patched(zipped({"training.zip": zipped({"training.csv": csv})}), UNPACKED, 0xFFFFFFF0),
-        "h.zip/training.zip: expected at most 2147483648 bytes unpacked",
+        "h.zip/training.zip: expected at most 536870912 bytes unpacked",
     ),
     "encrypted": (
         lambda csv: patched(zipped({"training.csv": csv}), FLAGS, 1),

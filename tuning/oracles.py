@@ -10,6 +10,7 @@ files, each written once and whole, are all there is:
 """
 
 import itertools
+import math
 import warnings
 from pathlib import Path
 
@@ -91,7 +92,7 @@ class Remembering:
         folder = trial_folder(self.folder, number)
         for left in folder.glob(f"{TEMPORARY}*"):
             left.unlink()
-        known = _read(folder / TRIAL, ("id", "values"), "the values are taken from what was trained, or proposed again")
+        known = _read(folder / TRIAL, _is_trial, "the values are taken from what was trained, or proposed again")
         trial_id, values = (known["id"], known["values"]) if known else self._again(number, folder)
         space = self.hyperparameters.copy()
         space.values = dict(values)
@@ -101,7 +102,7 @@ class Remembering:
         self.start_order.append(trial_id)
         self._placed(trial)
         self._save_trial(trial)
-        outcome = _read(folder / OUTCOME, (), "it is read again from what was trained")
+        outcome = _read(folder / OUTCOME, is_outcome, "it is read again from what was trained")
         if outcome is None:
             self._retry_queue.append(trial_id)
         else:
@@ -272,16 +273,29 @@ def trained_values(folder, wanted):
     return None
 
 
-def _read(path, keys, remedy):
-    """A JSON object that holds `keys`; None where there is none. A damaged one is named, and deleted."""
+def _read(path, right, remedy):
+    """A JSON object for which `right` holds; None where there is none. Another one is named, and deleted."""
     if not path.exists():
         return None
     try:
         value = read_json(path)
-        if not value.keys() >= set(keys):
-            raise RunError(f"{path}: expected {', '.join(keys)}; received {', '.join(value) or 'nothing'}")
+        if not right(value):
+            raise RunError(f"{path}: expected what a search writes; received {', '.join(value) or 'nothing'}")
     except RunError as error:
         say(f"{error}; {remedy}")
         path.unlink()
         return None
     return value
+
+
+def _is_trial(value):
+    return isinstance(value.get("id"), str) and value["id"].isdecimal() and isinstance(value.get("values"), dict)
+
+
+def is_outcome(value):
+    """Whether a JSON object is what `tuning.goals.reached` gives, as far as a search reads it; a worker tells less."""
+    if "why" in value:
+        return isinstance(value["why"], str)
+    figures = [value.get(name, 0) for name in ("val_trimmed", "val_rmse", "epochs", "seconds")]
+    known = all(isinstance(f, int | float) and not isinstance(f, bool) and math.isfinite(f) for f in figures)
+    return known and not {"val_trimmed", "val_rmse"}.isdisjoint(value)

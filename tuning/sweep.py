@@ -110,15 +110,15 @@ def trained(goal, values, seed, folder):
     import json
     from dataclasses import asdict
 
-    from data.storage import locked, read_json, write_json
+    from data.storage import locked, write_json
     from tuning.goals import reached
-    from tuning.trials import finite
+    from tuning.trials import finite, outcome_in
 
     identity = {"goal": goal.about(), "settings": asdict(goal.changed(values)), "seed": seed}
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     path = folder / digest / "outcome.json"
     if path.exists():
-        return read_json(path), False
+        return outcome_in(path), False
     with locked(folder / digest):
         outcome = finite(reached(goal, values, folder / digest, seed))
         write_json(path, outcome)

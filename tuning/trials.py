@@ -12,10 +12,10 @@ from keras_tuner.engine.base_tuner import BaseTuner
 
 from base_models.progress import say
 from data.errors import RunError
-from data.storage import read_json, write_json
+from data.storage import read_json, understood, write_json
 from tuning.goals import EPOCHS, OBJECTIVES, reached
 from tuning.memory import Watch
-from tuning.oracles import OUTCOME, TRIAL, rounded, trial_folder, without_tuner
+from tuning.oracles import OUTCOME, TRIAL, is_outcome, rounded, trial_folder, without_tuner
 
 
 class TrialTuner(BaseTuner):
@@ -44,7 +44,7 @@ class TrialTuner(BaseTuner):
     def _outcome(self, trial):
         folder, started = trial_folder(self.folder, trial.trial_id), time.perf_counter()
         if (folder / OUTCOME).exists():
-            return read_json(folder / OUTCOME)
+            return outcome_in(folder / OUTCOME)
         folder.mkdir(parents=True, exist_ok=True)
         values = rounded(trial.hyperparameters.values)  # 32-bit numbers where they come from the chief
         epochs = values.get("tuner/epochs", self.epochs)
@@ -79,14 +79,23 @@ def finite(outcome):
     return {"why": f"expected finite figures; received {', '.join(wrong)}"} if wrong else outcome
 
 
+def outcome_in(path):
+    """What a training reached, from its file. Raises RunError where that tells something else."""
+    outcome = read_json(path)
+    if not is_outcome(outcome):
+        raise RunError(f"{path}: expected the figures of a training; received others: delete it to read them again")
+    return outcome
+
+
 def trial_rows(folder):
     """What is known of every trial: list of dicts with trial, values, status, and the outcome's figures, in order."""
     rows = []
     for path in sorted(Path(folder).glob(f"trials/[0-9]*/{TRIAL}")):
         outcome = path.with_name(OUTCOME)
-        told = read_json(outcome) if outcome.exists() else None
+        told = outcome_in(outcome) if outcome.exists() else None
         status = "RUNNING" if told is None else "FAILED" if "why" in told else "COMPLETED"
-        row = {"trial": int(path.parent.name), "values": read_json(path)["values"], "status": status}
+        with understood(path, "a trial"):
+            row = {"trial": int(path.parent.name), "values": dict(read_json(path)["values"]), "status": status}
         rows.append(row | {k: v for k, v in (told or {}).items() if k != "curve"})
     return rows
 
