@@ -31,3 +31,20 @@ def browser(tmp_path_factory):
     """A Selenium driver of headless Chromium; tests that use it are marked by `chromium.in_browser`."""
     with browser_with(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """What the trust tests try: a small competition and a run on it, `stages.World`."""
+    from stages import make_world
+
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def starter(tmp_path_factory):
+    """A `killing.Starter`: processes of the real commands without the seconds that importing takes."""
+    from killing import Starter
+
+    with Starter(tmp_path_factory.mktemp("said")) as made:
+        yield made

@@ -1,5 +1,6 @@
 """Kills of the real search, its workers, and its memory over many trials."""
 
+import functools
 import json
 import os
 import random
@@ -13,19 +14,19 @@ from pathlib import Path
 import psutil
 import pytest
 import tiny
+from trust import sized
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["--backbone=alexnet", "--data=synthetic:60", *tiny.COMMAND, "--epochs=2", "--confirm=0"]
 EQUAL = "--only=learning_rate,batch_size,rotation"  # one network serves all trials
-KILLS = 10
 
 
 def start(folder, *options):
     call = [sys.executable, "-m", "tuning.search", *SMALL, *options, "--run", str(folder)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "KEYPOINT_CACHE": str(folder.parent / "cache")}
-    return subprocess.Popen(
-        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder.parent
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell may have had it ignored
+    return subprocess.Popen(call, **pipes, env=environment, cwd=folder.parent, preexec_fn=heard)
 
 
 def finish(folder, *options, seconds=900):
@@ -56,18 +57,20 @@ def kill_somewhere(process, moments, kill):
     process.communicate()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("options", [["--tuner=random", "--trials=12"], ["--tuner=bayesian", "--trials=14", EQUAL]])
-def test_a_search_killed_ten_times_ends_with_the_same_trials(tmp_path, options):
+@sized("kills", 3, 10)
+def test_a_search_killed_many_times_ends_with_the_same_trials(tmp_path, figures, options, kills):
     finish(tmp_path / "whole", *options)
     moments, finished = random.Random(4), []
-    for kill in range(KILLS):
+    for kill in range(kills):
         kill_somewhere(start(tmp_path / "killed", *options), moments, kill)
         finished.append(len(list((tmp_path / "killed").glob("tuning/alexnet/trials/*/outcome.json"))))
     print(f"trials finished at each kill: {finished}")
     assert finished[-1] < len(tried(tmp_path / "whole"))  # every kill met a search at work
     finish(tmp_path / "killed", *options)
-    assert tried(tmp_path / "killed") == tried(tmp_path / "whole")
+    same = tried(tmp_path / "killed") == tried(tmp_path / "whole")
+    figures("searches killed at random moments", kills * same, kills)
+    assert same
 
 
 @pytest.mark.faults

@@ -1,0 +1,198 @@
+"""Kills and signals anywhere: the same command again reaches the same bytes."""
+
+import contextlib
+import functools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import killing
+import pytest
+from killing import Disk, Killed, contents, differing, picked
+from stages import OPTIONS, SETTINGS, STAGES, base_command, left_over
+from trust import sized
+
+from base_models.base import train_base
+from data.storage import TEMPORARY
+
+STOPPED = "stopped; the same command goes on where this one was"
+
+
+class Sweep:
+    """Runs of one stage: undisturbed, and killed at a file operation and done again."""
+
+    def __init__(self, stage, world, folder, patch):
+        (self.before, self.call), self.world, self.folder = STAGES[stage], world, folder
+        killing.quick_pages(patch.setattr)
+        self.wanted, self.operations = self.outcome("undisturbed")
+
+    def outcome(self, name, at=0):
+        """(what a run has at the end and the last checkpoints it had, its number of file operations)."""
+        run, kept = self.folder / name / "run", self.folder / name / "kept"
+        run.mkdir(parents=True)
+        for part in self.before:
+            shutil.copytree(self.world.run / part, run / part)
+        with pytest.MonkeyPatch.context() as patch:
+            killing.keep_checkpoints(patch.setattr, kept)
+            with Disk(run, at) as disk:
+                if at:
+                    with pytest.raises(Killed):
+                        self.call(self.world, run)
+                    Disk.watching = None
+                self.call(self.world, run)
+        return contents(self.folder / name), disk.count
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@sized("most", 3, 10**6)
+def test_killed_at_a_file_operation_and_done_again_it_gives_the_same_bytes(
+    stage, most, world, tmp_path, monkeypatch, figures
+):
+    sweep, bad = Sweep(stage, world, tmp_path, monkeypatch), {}
+    moments = picked(sweep.operations, most)
+    for at in moments:
+        differs = differing(sweep.outcome(str(at), at)[0], sweep.wanted)
+        if differs:
+            bad[at] = differs
+        shutil.rmtree(tmp_path / str(at))
+    figures(f"killed at a file operation, {stage}", len(moments) - len(bad), len(moments))
+    assert bad == {}
+    assert not [name for name in sweep.wanted if TEMPORARY in name]
+    assert any(name.endswith("weights.npz") for name in sweep.wanted) or stage == "submission"
+
+
+def train_command(world, folder):
+    more = ["--keypoint", "nose_tip", "--set=train.epochs=8", "--set=specialist.train.epochs=5"]
+    return ["specialists.train", *OPTIONS, *more, "--data", world.data, "--run", folder / "run"]
+
+
+@sized("most", 2, 12)
+def test_what_a_real_kill_leaves_is_what_one_in_the_process_leaves(
+    world, starter, tmp_path, monkeypatch, figures, most
+):
+    """By which the sweep above, which kills no process, counts; and a new process gives the same bytes."""
+    killing.quick_pages(monkeypatch.setattr)
+    with Disk(tmp_path / "wanted" / "run") as disk:
+        train_base(world.faces, SETTINGS, tmp_path / "wanted" / "run", 0, shared=True)
+    wanted, moments, good = contents(tmp_path / "wanted"), picked(disk.count, most), 0
+    for at in moments:
+        here, there = (tmp_path / f"{kind}{at}" for kind in ("simulated", "real"))
+        with Disk(here / "run", at), pytest.raises(Killed):
+            train_base(world.faces, SETTINGS, here / "run", 0, shared=True)
+        child = starter.start(*base_command(world, there / "run"), kill_at=at, folder=str(there / "run"))
+        assert child.wait() == -signal.SIGKILL, child.err
+        left, same = left_by(there), left_by(here)
+        starter.finish(*base_command(world, there / "run"))
+        good += left == same and set(differing(contents(there), wanted)) == {"run/index.html"}
+    figures("killed at a file operation, real processes", good, len(moments))
+    assert good == len(moments)
+
+
+def left_by(folder):
+    """Names of the files that a kill left, whole ones with what is comparable in them."""
+    whole = {p.relative_to(folder): p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != ".lock"}
+    return {name: TEMPORARY in str(name) or killing.comparable(path) for name, path in whole.items()}
+
+
+@dataclass
+class Undisturbed:
+    wanted: dict
+    begun: float  # seconds until it holds the run
+    seconds: float  # until it ended
+
+
+@pytest.fixture(scope="module")
+def undisturbed(world, starter, tmp_path_factory):
+    """A run in a process of its own that nothing stopped."""
+    folder, began = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
+    child = starter.start(*train_command(world, folder), kept=str(folder / "kept"))
+    while not (folder / "run" / "base" / ".lock").exists():
+        assert child.poll() is None, child.err
+        time.sleep(0.01)
+    begun = time.monotonic() - began
+    assert child.wait() == 0, child.err
+    return Undisturbed(contents(folder), begun, time.monotonic() - began)
+
+
+def killed(child, moments, undisturbed):
+    """Whether it could be killed at a random moment before it ended."""
+    try:
+        child.wait(moments.uniform(0.5 * undisturbed.begun, undisturbed.seconds))
+    except subprocess.TimeoutExpired:
+        child.kill()
+    return child.wait() == -signal.SIGKILL
+
+
+@sized("count", 3, 50)
+def test_killed_at_a_random_moment_and_again_in_the_resume_it_gives_the_same_bytes(
+    world, starter, tmp_path, undisturbed, figures, count
+):
+    moments, good = random.Random(20), 0
+    for i in range(count):
+        folder, kills = tmp_path / str(i), 0
+        command = train_command(world, folder)
+        while kills < 2:  # where it ended before it was killed, what it left must be right; begin again
+            if killed(starter.start(*command, kept=str(folder / "kept")), moments, undisturbed):
+                kills += 1
+            else:
+                assert differing(contents(folder), undisturbed.wanted) == []
+                shutil.rmtree(folder)
+                kills = 0
+        starter.finish(*command, kept=str(folder / "kept"))
+        good += differing(contents(folder), undisturbed.wanted) == []
+        shutil.rmtree(folder)
+    figures("killed at a random moment and again in the resume", good, count)
+    assert good == count
+
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+PROGRESS = ("base", "nose_tip", "ensemble: ")
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+@sized("count", 1, 10)
+def test_a_signal_ends_a_training_within_seconds_in_one_line(
+    world, starter, tmp_path, undisturbed, figures, count, number, status
+):
+    moments, good, slowest = random.Random(number), 0, 0
+    while good < count:
+        folder = tmp_path / str(good)
+        child = starter.start(*train_command(world, folder), kept=str(folder / "kept"))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(moments.uniform(undisturbed.begun, 0.8 * undisturbed.seconds))
+        asked = time.monotonic()
+        child.kill(number)
+        ended = child.wait()
+        if ended == 0:  # it was quicker than the signal
+            shutil.rmtree(folder)
+            continue
+        slowest = max(slowest, time.monotonic() - asked)
+        lines = [line for line in child.err.splitlines() if not line.startswith(PROGRESS)]
+        assert (ended, lines, left_over(folder)) == (status, [STOPPED], [])
+        starter.finish(*train_command(world, folder), kept=str(folder / "kept"))
+        assert differing(contents(folder), undisturbed.wanted) == []
+        good += 1
+    figures("stopped by a signal, went on to the same bytes", good, count)
+    figures("seconds from a signal to the end, slowest", round(slowest, 1))
+    # 5 s; more only on a machine that is so busy that a whole run of some 5 s takes longer, too.
+    assert slowest < max(5, undisturbed.seconds)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_a_signal_while_keras_is_imported_is_one_line_too(tmp_path, number, status):
+    call = [sys.executable, "-m", "base_models.train", *OPTIONS, "--data=synthetic:60", f"--run={tmp_path / 'run'}"]
+    environment = os.environ | {"PYTHONPATH": str(killing.ROOT)}
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell may have had it ignored
+    said = {"stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(call, **said, env=environment, cwd=tmp_path, preexec_fn=heard) as process:
+        time.sleep(1.5)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert [line for line in err.splitlines() if not line.startswith("base")] == [STOPPED]
