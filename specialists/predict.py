@@ -95,7 +95,9 @@ def options():
     parser = Parser(prog="python -m specialists.predict", description=__doc__, epilog=EPILOG)
     add = parser.add_argument
     add("files", nargs="*", metavar="FILES", help="photos, videos, or folders of them")
-    add("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
+    source.add_argument("--model", metavar="FILE", help="instead of a run: a file of python -m specialists.export")
     add("--out", required=True, metavar="FOLDER", help="for overlays, faces.json and points.csv; made where missing")
     add("--box", action="append", metavar="X,Y,W,H", help="a face of the one photo, px; instead of finding faces")
     add("--convention", metavar="NAME", help="how the points are drawn, such as fifteen or four (default: the first)")
@@ -149,7 +151,7 @@ def _check(a, photos, videos):
 def _predictor(a):
     from specialists.predictor import Predictor
 
-    return Predictor(a.run, a.convention, a.looks, a.doubt)
+    return Predictor(a.run, a.convention, a.looks, a.doubt, a.model)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.errors import UsageError
 from specialists.photos import alike, back, training_of
 
 TOGETHER = 128  # faces looked at in one go; bounds memory
@@ -45,31 +46,39 @@ class Predictor:
 
     Args:
         run: folder of a run with a merged ensemble.
+        model: instead of a run, a file that `specialists.export` wrote from one; needs neither Keras nor TensorFlow.
         convention: which of the schema's conventions the answers follow; None = its first, such as "fifteen".
         looks: how often a face is looked at, at most: first as the detector's box frames it, then as the answer does.
         doubt: what the detector took for a face is left out where the networks' doubt is larger; inf = nothing is;
             None = a limit from the run's held-out faces.
 
     Raises:
-        RunError: no merged ensemble, or a damaged one. UsageError: no such convention.
+        RunError: no merged ensemble, or a damaged one. UsageError: no such convention, or `model` needs a package that
+            is not there.
     """
 
-    def __init__(self, run="runs/default", convention=None, looks=3, doubt=None):
+    def __init__(self, run="runs/default", convention=None, looks=3, doubt=None, model=None):
+        self.run = str(run if model is None else model)
+        self._read_run(run, convention) if model is None else self._read_file(model, convention)
+        self.looks, self.doubt = looks, self.doubt if doubt is None else doubt
+
+    def _read_run(self, run, convention):
         from base_models.options import load_keras
-        from data.runs import Part
-        from data.storage import understood
-        from reports.predictions import Predictions
 
         load_keras()
         from specialists.ensemble import load_ensemble
 
-        self.run, self.ensemble = str(run), load_ensemble(run)
-        source = Part(Path(run) / "ensemble").checked("predictions.npz")
-        found = Predictions.load(source)
-        with understood(source, "predictions of this ensemble"):
-            _check_same(found, self.ensemble.base.part.settings())
-        self.training, self.convention = training_of(found, convention)
-        self.looks, self.doubt = looks, doubt_limit(found) if doubt is None else doubt
+        self.ensemble = load_ensemble(run)
+        found = held_faces(run, self.ensemble)
+        (self.training, self.convention), self.doubt = training_of(found, convention), doubt_limit(found)
+
+    def _read_file(self, path, convention):
+        from specialists.exported import load_exported
+
+        self.ensemble = made = load_exported(path)
+        self.training, self.convention, self.doubt = made.training, made.convention, made.doubt
+        if convention not in (None, made.convention_name):
+            raise UsageError(f"--convention: expected {made.convention_name}, of {path}; received {convention!r}")
 
     @property
     def schema(self):
@@ -157,6 +166,19 @@ def _check_same(found, made):
     shape, stored = list(found.images.shape[1:]), found.schema.stored
     if (shape, stored) != (made["shape"], made["schema"]) or "ensemble" not in found.points or not len(found):
         raise ValueError(f"{len(found)} faces of {shape} px, {found.schema.name}, {', '.join(found.points)}")
+
+
+def held_faces(run, ensemble):
+    """`Predictions` of a run's ensemble on its held-out faces. Raises RunError where they are not of this ensemble."""
+    from data.runs import Part
+    from data.storage import understood
+    from reports.predictions import Predictions
+
+    source = Part(Path(run) / "ensemble").checked("predictions.npz")
+    found = Predictions.load(source)
+    with understood(source, "predictions of this ensemble"):
+        _check_same(found, ensemble.base.part.settings())
+    return found
 
 
 def doubt_limit(predictions):
