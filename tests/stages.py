@@ -27,7 +27,7 @@ OWN = {
 OVERRIDES = {**OWN, **{f"specialist.{key}": value for key, value in OWN.items()}}
 SETTINGS = with_overrides(tiny.settings(), OVERRIDES)
 OPTIONS = [*tiny.COMMAND, *(f"--set={key}={value}" for key, value in OVERRIDES.items())]
-PLAN = Plan("random", 2, only=("train.learning_rate", "train.batch_size", "augment.rotation"), epochs=1, seeds=0)
+PLAN = Plan("random", 2, only=("train.learning_rate", "augment.rotation"), epochs=1, seeds=0)
 
 
 @dataclass
