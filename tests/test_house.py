@@ -61,7 +61,7 @@ def unsafe(tree):
         if not isinstance(node, ast.Call):
             continue
         name = dotted(node.func)
-        if name in ("eval", "exec", "compile", "os.system", "os.popen") or name.endswith(UNSAFE_ENDS):
+        if name in UNSAFE_CALLS or f".{name}".endswith(UNSAFE_ENDS):
             yield node.lineno, name
         for keyword in node.keywords:
             told = ast.unparse(keyword.value)
@@ -71,8 +71,11 @@ def unsafe(tree):
 
 
 KERAS_METHODS = {"build", "call", "get_config", "on_train_batch_end"}
-UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
-UNSAFE_ENDS = ("joblib.load", "yaml.load", "yaml.unsafe_load", ".extractall", "load_model", "read_pickle", "torch.load")
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "jsonpickle", "tarfile"}
+UNSAFE_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "os.startfile"}
+# Calls of any object; os.execv is none of them: a search goes on in a fresh process of its own.
+UNSAFE_ENDS = (".load_model", ".joblib.load", ".read_pickle", ".Unpickler", ".torch.load", ".pd.read_pickle")
+UNSAFE_ENDS += (".yaml.load", ".yaml.full_load", ".yaml.unsafe_load", ".extractall", ".unpack_archive")
 UNSAFE_ARGUMENTS = {("allow_pickle", "True"), ("shell", "True"), ("safe_mode", "False"), ("skip_mismatch", "True")}
 
 
@@ -127,6 +130,10 @@ def test_the_check_of_directions_sees_what_is_wrong(package, code):
         "keras.saving.load_model(p, safe_mode=False)",
         "load_model(p)",
         "pd.read_pickle(p)",
+        "import tarfile",
+        "shutil.unpack_archive(p)",
+        "yaml.full_load(p)",
+        "self.yaml.load(p)",
         "model.load_weights(p, skip_mismatch=True)",
     ],
 )
@@ -136,6 +143,8 @@ def test_the_check_of_calls_sees_what_is_unsafe(code):
 
 def test_the_checks_let_what_is_right_pass():
     code = "import numpy as np\nfrom data.faces import Faces\nnp.load(p, allow_pickle=False)\nmodel.eval()\n"
+    code += "os.execv(a, b)\n"
+    code += "self._load_model(p)\ndef load_model(p): pass\nre.compile(p)\njson.load(p)\n"
     assert wrong_directions(ast.parse(code), "reports") == list(unsafe(ast.parse(code))) == []
 
 
