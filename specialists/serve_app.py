@@ -106,11 +106,12 @@ class Page:
             document.add_root(root)
 
     def _arrived(self, attribute, old, new):
-        if not new["name"]:
+        name, content = (_first(new.get(column)) for column in ("name", "content"))
+        if name is None:
             return
         self.status.text = "Looking for faces ..."
         # In the next turn, so that the words are on the page while the networks work.
-        self.document.add_next_tick_callback(lambda: self.look(str(new["name"][0]), str(new["content"][0])))
+        self.document.add_next_tick_callback(lambda: self.look(name, content or ""))
 
     def look(self, name, content):
         """Show what is on a photo: its file's name, and its bytes as base64."""
@@ -142,6 +143,11 @@ class Page:
             self.figure.x_range.update(start=-0.5, end=w - 0.5)
             self.figure.y_range.update(start=h - 0.5, end=-0.5)
             self.figure.aspect_ratio = w / h
+
+
+def _first(column):
+    """The first text of a column; None where there is none, whatever a program that is not our page may send."""
+    return column[0] if isinstance(column, list) and column and isinstance(column[0], str) else None
 
 
 def _empty(*names):
