@@ -41,7 +41,8 @@ class Stack:
     """
 
     def __init__(self, model, weights):
-        self.model, self.weights, self.count = model, weights, len(weights)
+        self.model, self.count = model, len(weights)
+        self.weights, self.folded = folded(model, weights)
 
     def __call__(self, images, common):
         """Positions float32 [n, networks, slots, 2], px.
@@ -53,8 +54,8 @@ class Stack:
         """
         seen = {id(self.model.input): Maps(images, COMMON if common else ROWS)}
         for layer in self.model.layers[1:]:
-            given = layer.input if isinstance(layer.input, list) else [layer.input]
-            seen[id(layer.output)] = LAYERS[type(layer)](self, layer, *(seen[id(tensor)] for tensor in given))
+            given = (seen[id(tensor)] for tensor in _inputs(layer))
+            seen[id(layer.output)] = LAYERS[type(layer)](self, layer, *given)
         return self._apart(seen[id(self.model.output)])
 
     def _apart(self, found):
@@ -109,6 +110,64 @@ class Alone:
         return self.model(images, training=False)[:, None, :, :2]
 
 
+# -- batch norms that convolutions can do
+
+
+def folded(model, weights):
+    """Networks whose batch norms are folded into the convolutions before them, also through sums and enlargements.
+
+    Args:
+        model: of the networks' build.
+        weights: list of dict of name to array, one per network.
+
+    Returns:
+        (weights with changed kernels and a bias for every changed convolution, names of the batch norms in them).
+    """
+    weights, done = [dict(own) for own in weights], set()
+    for layer in model.layers:
+        sources = _linear(model, layer.input) if isinstance(layer, layers.BatchNormalization) else None
+        if sources:
+            done.add(layer.name)
+            for own in weights:
+                _fold(own, sources, *_scale(own, layer))
+    return weights, done
+
+
+def _linear(model, tensor):
+    """Convolutions whose sum, perhaps enlarged, a tensor is, if nothing else reads any of it; else an empty list."""
+    (layer,) = (made for made in model.layers if made.output is tensor)
+    readers = [made for made in model.layers if any(given is tensor for given in _inputs(made))]
+    if len(readers) > 1:
+        return []
+    if isinstance(layer, layers.Conv2D) and not isinstance(layer, layers.DepthwiseConv2D):
+        return [layer]
+    if not isinstance(layer, layers.Add | layers.UpSampling2D | layers.Resizing):
+        return []
+    parts = [_linear(model, given) for given in _inputs(layer)]
+    return [conv for part in parts for conv in part] if all(parts) else []
+
+
+def _inputs(layer):
+    return layer.input if isinstance(layer.input, list) else [layer.input]
+
+
+def _fold(weights, convolutions, scale, offset):
+    """Scale what convolutions give, and add an offset to what the first one gives."""
+    for i, layer in enumerate(convolutions):
+        bias = weights.get(f"{layer.name}/bias", np.zeros_like(offset))
+        weights[f"{layer.name}/kernel"] = weights[f"{layer.name}/kernel"] * scale
+        weights[f"{layer.name}/bias"] = bias * scale + (offset if i == 0 else 0)
+
+
+def _scale(weights, layer):
+    """(scale, offset) of a batch norm of one network."""
+    gamma, beta, mean, variance = (
+        weights[f"{layer.name}/{name}"] for name in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    scale = gamma / np.sqrt(variance + layer.epsilon)
+    return scale, beta - mean * scale
+
+
 # -- one function per kind of layer: (stack, layer, Maps...) -> Maps
 
 
@@ -134,7 +193,7 @@ def _nothing(stack, layer, x):
 
 def _conv(stack, layer, x):
     kernels = stack.arrays(layer, "kernel")
-    bias = stack.arrays(layer, "bias") if layer.use_bias else []
+    bias = stack.arrays(layer, "bias") if f"{layer.name}/bias" in stack.weights[0] else []
     value, kind = x.value, x.kind
     if kind == CHANNELS or not _same(kernels) or not _same(bias):
         value = stack.side_by_side(x) if kind == ROWS else value
@@ -153,13 +212,9 @@ def _depthwise(stack, layer, x):
 
 
 def _norm(stack, layer, x):
-    scale, offset = [], []
-    for weights in stack.weights:
-        gamma, beta, mean, variance = (
-            weights[f"{layer.name}/{n}"] for n in ("gamma", "beta", "moving_mean", "moving_variance")
-        )
-        scale.append(gamma / np.sqrt(variance + layer.epsilon))
-        offset.append(beta - mean * scale[-1])
+    if layer.name in stack.folded:
+        return x
+    scale, offset = zip(*(_scale(weights, layer) for weights in stack.weights), strict=True)
     if x.kind != CHANNELS and _same(scale) and _same(offset):
         return Maps(x.value * scale[0] + offset[0], x.kind)
     return Maps(stack.side_by_side(x) * np.concatenate(scale) + np.concatenate(offset), CHANNELS)

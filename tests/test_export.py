@@ -103,26 +103,27 @@ def test_layers_that_are_equal_in_all_networks_are_computed_without_groups():
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory):
-    """A run of a base and a few specialists, of which none is shaken yet."""
+    """Two `Team`: a base and a few specialists, and a base of another width; with shaken weights."""
     folder = tmp_path_factory.mktemp("team")
     settings = tiny.settings(train__epochs=1, specialist__train__epochs=1, specialist__frozen=1)
     train_specialists(POINTS, FACES, settings, {}, folder, 7)
     train_base(FACES, tiny.settings(train__epochs=1, network__filters=6), folder / "other", 8)
-    return load_team(folder), load_team(folder / "other")
+    return shaken_team(load_team(folder), 1), shaken_team(load_team(folder / "other"), 2)
 
 
-def ensemble_of(teams, flip=True, seed=0):
-    """An `Ensemble` whose networks, merge and radius are all of some use."""
-    made = []
-    for team in teams:
-        for base in team.bases.values():
-            set_weights(base.model, shaken(get_weights(base.model), seed), "test")
-        own = {p: dataclasses.replace(s, weights=shaken(s.weights, seed + 1)) for p, s in team.specialists.items()}
-        made.append(Team(team.run, team.bases, own))
-    rng = np.random.default_rng(seed)
+def shaken_team(team, seed):
+    for base in team.bases.values():
+        set_weights(base.model, shaken(get_weights(base.model), seed), "test")
+    own = {p: dataclasses.replace(s, weights=shaken(s.weights, seed + 1)) for p, s in team.specialists.items()}
+    return Team(team.run, team.bases, own)
+
+
+def ensemble_of(teams, flip=True):
+    """An `Ensemble` with a merge and a radius to which everything matters."""
+    rng = np.random.default_rng(0)
     slots = len(KAGGLE15.slot_names)
     radius = Radius(rng.uniform(1, 2, slots), rng.uniform(0.1, 1, 5), np.array([0.7, 2.0]))
-    return Ensemble(made, Merge(rng.uniform(0.2, 1, slots), 2.0), radius, flip)
+    return Ensemble(list(teams), Merge(rng.uniform(0.2, 1, slots), 2.0), radius, flip)
 
 
 @pytest.fixture(scope="module")
@@ -153,11 +154,11 @@ def test_the_graph_says_what_the_ensemble_says(team, convention, flip):
 
 
 def test_so_does_that_of_several_runs(team):
-    """The second has no specialists; a third is the first one's base with one specialist, of other weights."""
+    """The second has no specialists; a third is its base with one specialist, of weights of its own."""
     first, second = team
-    third = Team(first.run, second.bases, {"nose_tip": first.specialists["nose_tip"]})
-    made = ensemble_of([first, second])
-    made.teams.append(Team(third.run, third.bases, {"nose_tip": third.specialists["nose_tip"]}))
+    nose = first.specialists["nose_tip"]
+    other = dataclasses.replace(nose, weights=shaken(nose.weights, 9))
+    made = ensemble_of([first, second, Team(first.run, second.bases, {"nose_tip": other})])
     check(answers(Merged(made, 0), FACES.images[:5]), made, FACES.images[:5], 0)
 
 

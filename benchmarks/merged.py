@@ -1,0 +1,120 @@
+"""The merged ensemble in one file against fifteen `predict` calls of Keras, of one face, of 64 and of 1,783.
+
+    python benchmarks/merged.py --run RUN FILE [FILE ...]
+
+FILEs are what `python -m specialists.export --run RUN` wrote. Both sides may use the same cores, one, then two. The
+alternative is what a tutorial does with fifteen networks: `model.predict` of each, on views that are cut out already,
+without base, mirror images, merge or radii, all of which ours does. `whole` is the alternative that gives the same
+answer as ours: base and specialists with their views, `model.predict` of each, on the faces and, where the file looks
+at them, on their mirror images.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from measure import pairs, record
+
+COUNTS = {1: 15, 64: 5, 1783: 1}  # faces: pairs
+TARGETS = {1: 100, 1783: 20}  # times faster than fifteen `predict` calls
+THREADS = (1, 2)
+
+
+def rows_of(run, files, threads, counts):
+    """Rows of the benchmark, in a process that may use `threads` cores."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    from base_models.options import load_keras
+
+    load_keras()
+    import numpy as np
+    import tensorflow as tf
+
+    from specialists.ensemble import load_ensemble
+    from specialists.exported import load_exported
+    from specialists.predictor import held_faces
+
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    ensemble = load_ensemble(run)
+    images = held_faces(run, ensemble).images
+    naive, rows = Naive(ensemble), []
+    for path in files:
+        exported = load_exported(path, threads)
+        for n, repeats in counts.items():
+            faces = np.resize(images, (n, *images.shape[1:]))
+            asked = np.full(n, exported.convention)
+            views = naive.views(faces)
+            for what, alternative in (("fifteen calls", naive.fifteen), ("whole", naive.whole)):
+                row = pairs(
+                    lambda faces=faces, asked=asked, exported=exported: exported.predict(faces, asked),
+                    lambda views=views, alternative=alternative: alternative(views),
+                    repeats,
+                )
+                told = f"{Path(path).name}, {n} face{'s' * (n > 1)}, {threads} thread{'s' * (threads > 1)}, {what}"
+                target = {"target": TARGETS[n]} if n in TARGETS and what == "fifteen calls" else {}
+                rows.append({"what": told, **target, **row})
+    return rows
+
+
+class Naive:
+    """An ensemble's networks as a tutorial has them: fifteen models, each asked by `predict`."""
+
+    def __init__(self, ensemble):
+        from base_models.network import build_network
+        from base_models.weights import set_weights
+
+        self.base, self.specialists = ensemble.base, []
+        self.flip = ensemble.flip
+        for specialist in ensemble.teams[0].specialists.values():
+            network, train, slots, shape, _, _ = specialist.network
+            model = build_network(network, slots, shape, train.precision, 0, train.loss)
+            set_weights(model, specialist.weights, specialist.point)
+            self.specialists.append((specialist.view, model))
+
+    def views(self, faces):
+        """(faces, what each specialist sees of them)."""
+        import numpy as np
+
+        shapes = np.mean(self.base.look(faces, flip=False), 0)
+        return faces, [view.look(faces, shapes)[0].astype(np.float32) for view, _ in self.specialists]
+
+    def fifteen(self, views):
+        """`predict` of each specialist."""
+        return [model.predict(seen, verbose=0) for (_, model), seen in zip(self.specialists, views[1], strict=True)]
+
+    def whole(self, views):
+        """Base, views and specialists, on the faces and on their mirror images."""
+        import numpy as np
+
+        faces, said = views[0], []
+        for shown in (faces, np.ascontiguousarray(faces[:, :, ::-1]))[: 1 + self.flip]:
+            shapes = self.base.model.predict(shown.astype(np.float32), verbose=0)[..., :2]
+            for view, model in self.specialists:
+                seen, matrices = view.look(shown, shapes)
+                said.append(view.back(model.predict(seen.astype(np.float32), verbose=0)[..., :2], matrices))
+        return said
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("files", nargs="+", metavar="FILE")
+    parser.add_argument("--run", required=True, metavar="RUN")
+    parser.add_argument("--most", type=int, default=1783, metavar="N", help="leave out larger numbers of faces")
+    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
+    a = parser.parse_args()
+    counts = {n: repeats for n, repeats in COUNTS.items() if n <= a.most}
+    if a.child:
+        print(json.dumps(rows_of(a.run, a.files, a.child, counts)))
+        return
+    rows = []
+    for threads in THREADS:
+        command = [sys.executable, __file__, *a.files, "--run", a.run, "--most", str(a.most), "--child", str(threads)]
+        said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        rows += json.loads(said.stdout.splitlines()[-1])
+    record("merged", "python benchmarks/merged.py --run RUN FILES", rows)
+
+
+if __name__ == "__main__":
+    main()
