@@ -4,6 +4,7 @@ import ast
 import configparser
 import fnmatch
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -37,7 +38,8 @@ def imports(tree):
         elif isinstance(node, ast.ImportFrom):
             yield node.lineno, "." * node.level + (node.module or "")
         elif isinstance(node, ast.Call) and dotted(node.func) in ("importlib.import_module", "__import__"):
-            yield node.lineno, ast.unparse(node.args[0]).strip("'\"")
+            if isinstance(node.args[0], ast.Constant):
+                yield node.lineno, node.args[0].value
 
 
 def dotted(node):
@@ -214,6 +216,28 @@ def test_files_that_packages_read_ship_with_them(setup_cfg):
         if not name.endswith(".py"):
             patterns = setup_cfg["options.package_data"][package].replace(",", " ").split()
             assert any(fnmatch.fnmatch(inside, pattern) for pattern in patterns), name
+
+
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "scikit-learn"} | {
+    "skimage": "scikit-image",
+    "keras_tuner": "keras-tuner",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+}
+FOR_OTHERS = {"tornado"}  # floors of what comes with others
+
+
+def test_what_is_imported_is_what_is_required(setup_cfg):
+    def names(text):
+        lines = [line.strip() for line in text.splitlines()]
+        return {re.split("[<>=]", line)[0] for line in lines if line and not line.startswith("#")}
+
+    needed = names(setup_cfg["options"]["install_requires"])
+    extras = set().union(*map(names, setup_cfg["options.extras_require"].values()))
+    found = {name.partition(".")[0] for path in MODULES for _, name in imports(parsed(path))}
+    found -= {*sys.stdlib_module_names, *PACKAGES}
+    found = {DISTRIBUTIONS.get(name, name) for name in found if name.isidentifier()}
+    assert needed - found == FOR_OTHERS
+    assert {name for name in found - needed if name.replace("_", "-") not in extras} == set()
 
 
 def help_of(command):
