@@ -4,7 +4,6 @@ A pair is run back to back, so that whatever else the machine does slows both; a
 ratios. CPU seconds are given beside those of the clock: they leave out what other programs took.
 """
 
-import json
 import os
 import platform
 import statistics
@@ -14,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from data.storage import write_json
+from data.storage import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -81,7 +80,7 @@ def record(name, command, rows, **about):
         rows: list of dicts: "what", "target" where there is one, and as of `pairs`.
         about: what else is to be known.
     """
-    known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    known = read_json(RESULTS) if RESULTS.exists() else {}
     known[name] = {"command": command, "machine": machine(), "rows": rows, **about}
     write_json(RESULTS, known)
     for row in rows:

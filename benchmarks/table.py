@@ -3,10 +3,9 @@
 Between `<!-- NAME -->` and `<!-- /NAME -->` goes the table of the benchmark NAME; everything else is written by hand.
 """
 
-import json
 import re
 
-from measure import RESULTS
+from measure import RESULTS, read_json
 
 DOCUMENT = RESULTS.parent.parent / "docs" / "performance.md"
 
@@ -48,7 +47,7 @@ def _time(seconds):
 
 def main():
     text = DOCUMENT.read_text(encoding="utf-8")
-    for name, found in json.loads(RESULTS.read_text(encoding="utf-8")).items():
+    for name, found in read_json(RESULTS).items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         body = "\n".join(table(found))
         text = mark.sub(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
