@@ -24,14 +24,14 @@ SMALL = {
     "imm-nose-small": ([], 1),
     "imm-nose-tiny": ([], 1),
     "imm-58-medium": ([], 2),
-    "imm-58-large": (["train.epochs=8"], 6),
-    "imm-58-wide": (["faces.width=160", "faces.height=120", "train.epochs=8"], 6),
+    "imm-58-large": (["faces.width=240", "faces.height=180", "train.epochs=12"], 6),
+    "imm-58-wide": (["faces.width=120", "faces.height=90", "train.epochs=12"], 5),
     "300w-resnet18": (["faces.width=112", "faces.height=112", "train.epochs=8", "train.step_every=3"], 10),
     "youtube-68": (["train.epochs=6"], 7),
     "300w-unet-gaussian": (["faces.width=96", "faces.height=96", "train.epochs=4", "train.step_every=2"], 8),
-    "300w-unet-disc": (["faces.width=96", "faces.height=96", "train.epochs=4", "train.step_every=2"], 8),
-    "kaggle-15-alexnet": (["train.epochs=20"], 5),
-    "kaggle-15": (["teachers.count=0", "train.epochs=12"], 6),
+    "300w-unet-disc": (["faces.width=96", "faces.height=96", "train.epochs=3", "train.step_every=2"], 6),
+    "kaggle-15-alexnet": (["train.epochs=12"], 3),
+    "kaggle-15": (["teachers.count=0", "train.epochs=8"], 4),
 }
 PERSON = {"300w": [r"faces.person=([^/]+)_\d+\.\w+$"]}  # frames of one person must not stand on both sides
 WIDTH, HEIGHT, COLUMNS = 260, 150, 3  # px of one chart, and how many side by side
