@@ -87,7 +87,7 @@ def _audit(event, arguments):
 
 
 def _fsync(handle):
-    if Disk.watching is not None:
+    if Disk.watching is not None and Disk.watching.only in (None, "fsync"):
         path = os.readlink(f"/proc/self/fd/{handle}")
         if Disk.watching.count + 1 == Disk.watching.at and os.path.isfile(path):
             os.ftruncate(handle, os.fstat(handle).st_size // 2)
@@ -292,6 +292,14 @@ def _become(call, said, kill_at=0, folder=".", limits=None, kept=None, pages=Fal
     for handle, path in enumerate(["/dev/null", *said]):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), handle)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell without job control has it ignored
+    if powerless:
+        without_power()
+    if not pages:
+        quick_pages(setattr)
+    if kept:
+        keep_checkpoints(setattr, kept)
+    sys.argv = call
+    main = import_module(call[0]).main
     for name, soft in (limits or {}).items():
         resource.setrlimit(getattr(resource, name), (soft, resource.getrlimit(getattr(resource, name))[1]))
     if memory is not None:
@@ -300,15 +308,8 @@ def _become(call, said, kill_at=0, folder=".", limits=None, kept=None, pages=Fal
         options.NEEDED = 0
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + memory, resource.RLIM_INFINITY))
-    if powerless:
-        without_power()
-    if not pages:
-        quick_pages(setattr)
-    if kept:
-        keep_checkpoints(setattr, kept)
-    sys.argv = call
     with Disk(folder, kill_at, kill_self):
-        command(import_module(call[0]).main)
+        command(main)
 
 
 if __name__ == "__main__":

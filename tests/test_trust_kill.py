@@ -66,11 +66,6 @@ def test_killed_at_a_file_operation_and_done_again_it_gives_the_same_bytes(
     assert any(name.endswith("weights.npz") for name in sweep.wanted) or stage == "submission"
 
 
-def train_command(world, folder):
-    more = ["--keypoint", "nose_tip", "--set=train.epochs=8", "--set=specialist.train.epochs=5"]
-    return ["specialists.train", *OPTIONS, *more, "--data", world.data, "--run", folder / "run"]
-
-
 @sized("most", 2, 12)
 def test_what_a_real_kill_leaves_is_what_one_in_the_process_leaves(
     world, starter, tmp_path, monkeypatch, figures, most
@@ -99,8 +94,19 @@ def left_by(folder):
     return {name: TEMPORARY in str(name) or killing.comparable(path) for name, path in whole.items()}
 
 
+def train_command(world, folder):
+    more = ["--keypoint", "nose_tip", "--set=train.epochs=8", "--set=specialist.train.epochs=5"]
+    return ["specialists.train", *OPTIONS, *more, "--data", world.data, "--run", folder / "run"]
+
+
+def long_base_command(world, folder):
+    return base_command(world, folder / "run", "--set=train.epochs=20")
+
+
 @dataclass
 class Undisturbed:
+    """A command's run that nothing stopped."""
+
     wanted: dict
     begun: float  # seconds until it holds the run
     seconds: float  # until it ended
@@ -108,15 +114,20 @@ class Undisturbed:
 
 @pytest.fixture(scope="module")
 def undisturbed(world, starter, tmp_path_factory):
-    """A run in a process of its own that nothing stopped."""
-    folder, began = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
-    child = starter.start(*train_command(world, folder), kept=str(folder / "kept"))
-    while not (folder / "run" / "base" / ".lock").exists():
-        assert child.poll() is None, child.err
-        time.sleep(0.01)
-    begun = time.monotonic() - began
-    assert child.wait() == 0, child.err
-    return Undisturbed(contents(folder), begun, time.monotonic() - began)
+    """Function of a command: `Undisturbed` in a process of its own."""
+
+    @functools.cache
+    def run(command):
+        folder, began = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
+        child = starter.start(*command(world, folder), kept=str(folder / "kept"))
+        while not (folder / "run" / "base" / ".lock").exists():
+            assert child.poll() is None, child.err
+            time.sleep(0.01)
+        begun = time.monotonic() - began
+        assert child.wait() == 0, child.err
+        return Undisturbed(contents(folder), begun, time.monotonic() - began)
+
+    return run
 
 
 def killed(child, moments, undisturbed):
@@ -128,23 +139,25 @@ def killed(child, moments, undisturbed):
     return child.wait() == -signal.SIGKILL
 
 
-@sized("count", 3, 50)
+@pytest.mark.parametrize("make", [train_command, long_base_command], ids=["specialist", "base"])
+@sized("share", 0.04, 1)
 def test_killed_at_a_random_moment_and_again_in_the_resume_it_gives_the_same_bytes(
-    world, starter, tmp_path, undisturbed, figures, count
+    world, starter, tmp_path, undisturbed, figures, share, make
 ):
-    moments, good = random.Random(20), 0
+    count = max(1, round(share * {train_command: 10, long_base_command: 40}[make]))
+    moments, good, whole = random.Random(20), 0, undisturbed(make)
     for i in range(count):
         folder, kills = tmp_path / str(i), 0
-        command = train_command(world, folder)
+        command = make(world, folder)
         while kills < 2:  # where it ended before it was killed, what it left must be right; begin again
-            if killed(starter.start(*command, kept=str(folder / "kept")), moments, undisturbed):
+            if killed(starter.start(*command, kept=str(folder / "kept")), moments, whole):
                 kills += 1
             else:
-                assert differing(contents(folder), undisturbed.wanted) == []
+                assert differing(contents(folder), whole.wanted) == []
                 shutil.rmtree(folder)
                 kills = 0
         starter.finish(*command, kept=str(folder / "kept"))
-        good += differing(contents(folder), undisturbed.wanted) == []
+        good += differing(contents(folder), whole.wanted) == []
         shutil.rmtree(folder)
     figures("killed at a random moment and again in the resume", good, count)
     assert good == count
@@ -159,12 +172,12 @@ PROGRESS = ("base", "nose_tip", "ensemble: ")
 def test_a_signal_ends_a_training_within_seconds_in_one_line(
     world, starter, tmp_path, undisturbed, figures, count, number, status
 ):
-    moments, good, slowest = random.Random(number), 0, 0
+    moments, good, slowest, whole = random.Random(number), 0, 0, undisturbed(train_command)
     while good < count:
         folder = tmp_path / str(good)
         child = starter.start(*train_command(world, folder), kept=str(folder / "kept"))
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(moments.uniform(undisturbed.begun, 0.8 * undisturbed.seconds))
+            child.wait(moments.uniform(whole.begun, 0.8 * whole.seconds))
         asked = time.monotonic()
         child.kill(number)
         ended = child.wait()
@@ -175,12 +188,12 @@ def test_a_signal_ends_a_training_within_seconds_in_one_line(
         lines = [line for line in child.err.splitlines() if not line.startswith(PROGRESS)]
         assert (ended, lines, left_over(folder)) == (status, [STOPPED], [])
         starter.finish(*train_command(world, folder), kept=str(folder / "kept"))
-        assert differing(contents(folder), undisturbed.wanted) == []
+        assert differing(contents(folder), whole.wanted) == []
         good += 1
     figures("stopped by a signal, went on to the same bytes", good, count)
     figures("seconds from a signal to the end, slowest", round(slowest, 1))
     # 5 s; more only on a machine that is so busy that a whole run of some 5 s takes longer, too.
-    assert slowest < max(5, undisturbed.seconds)
+    assert slowest < max(5, whole.seconds)
 
 
 @pytest.mark.faults

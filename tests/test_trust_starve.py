@@ -222,7 +222,7 @@ def names(world, tmp_path):
     train = ["base_models.train", *OPTIONS, "--data", world.data, "--run"]
     yield "run is a file", [*train, file], 4, "Not a directory"
     yield "run below a file", [*train, file / "run"], 4, "Not a directory"
-    yield "run of 256 bytes", [*train, tmp_path / ("x" * 256)], 4, "File name too long"
+    yield "run of 256 bytes", [*train, tmp_path / ("x" * 256)], 1, "File name too long"
     yield "run with a line break and a file in it", [*train, file / "a\nb"], 4, "Not a directory"
     yield "missing data", ["base_models.train", "--data", tmp_path / "none", "--run", folder], 3, "none of them"
     yield "data is a file of something else", ["base_models.train", "--data", file, "--run", folder], 3, "file"
