@@ -73,8 +73,11 @@ class Filling(Disk):
             Disk.watching = self
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@sized("most", 2, 10**6)
+SAVES = [pytest.param(stage, 2, marks=pytest.mark.faults) for stage in ("base", "submission")]
+SAVES += [pytest.param(stage, 10**6, marks=pytest.mark.trust) for stage in STAGES]
+
+
+@pytest.mark.parametrize(("stage", "most"), SAVES)
 def test_a_disk_that_is_full_at_any_save_costs_nothing_that_was_saved(
     stage, most, world, small_disk, monkeypatch, capsys, figures
 ):
@@ -153,7 +156,7 @@ def test_of_many_starts_on_one_run_one_trains_and_the_others_name_it(world, star
     successor.wait()
 
 
-@sized("count", 3, 15)
+@sized("count", 2, 15)
 def test_specialists_may_be_trained_at_the_same_time(world, starter, tmp_path, figures, count):
     run, points = tmp_path / "run", world.faces.schema.points[:count]
     shutil.copytree(world.run / "base", run / "base")

@@ -96,7 +96,7 @@ def whole(world, tmp_path_factory):
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("epoch", [0, 1, 2])
+@pytest.mark.parametrize("epoch", [0, 2])
 @pytest.mark.parametrize("kind", SPOILED)
 def test_what_is_no_number_stops_the_training_in_its_epoch(kind, epoch, world, whole, tmp_path, monkeypatch, figures):
     run, checkpoint = tmp_path / "run", tmp_path / "run" / "base" / "checkpoint.npz"
@@ -205,10 +205,10 @@ def digest(name, folder):
     return [sha256_of(folder / name / "base" / "weights.npz"), whole]
 
 
-def elsewhere(names, hashes):
-    """`digests` of a new process."""
+def elsewhere(names):
+    """`digests` of a new process, in which hashes are others."""
     code = "import json, sys, test_trust_training as t; print('\\n' + json.dumps(t.digests(sys.argv[1:])))"
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PYTHONHASHSEED": hashes}
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PYTHONHASHSEED": "20"}
     done = subprocess.run(
         [sys.executable, "-c", code, *names], capture_output=True, text=True, env=environment, cwd=ROOT
     )
@@ -219,7 +219,7 @@ def elsewhere(names, hashes):
 @sized("names", (["alexnet", "unet"],), (list(CONFORMANCE),))
 def test_the_same_seed_gives_the_same_bytes_in_a_new_process(names, figures):
     """In another order: what was built before must not count."""
-    one, other = elsewhere(names, "1"), elsewhere(names[::-1], "2")
+    one, other = digests(names), elsewhere(names[::-1])
     same = [name for name in names if one[name] == other[name]]
     figures("networks with the same bytes from the same seed in a new process", len(same), len(names))
     assert same == names
@@ -289,7 +289,7 @@ CALLS = {
     "tuning.search": lambda g: [*train_options(g, g.made / "search"), "--backbone=nose_tiny", "--trials=1"],
     "tuning.sweep": lambda g: [*train_options(g, g.made / "sweep"), "--vary=learning_rate=1e-3", "--epochs=1"],
 }
-QUICK = ("data.convert", "reports.build", "specialists.submission", "specialists.predict", "base_models.train")
+QUICK = ("data.convert", "reports.build", "specialists.submission", "specialists.ensemble")
 
 
 def photos(g):
