@@ -25,18 +25,17 @@ THREADS = (1, 2)
 
 def rows_of(run, files, threads, counts):
     """Rows of the benchmark, in a process that may use `threads` cores."""
+    # Keras takes as many threads as it may use cores.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     from base_models.options import load_keras
 
     load_keras()
     import numpy as np
-    import tensorflow as tf
 
     from specialists.ensemble import load_ensemble
     from specialists.exported import load_exported
     from specialists.predictor import held_faces
 
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     ensemble = load_ensemble(run)
     images = held_faces(run, ensemble).images
     naive, rows = Naive(ensemble), []
