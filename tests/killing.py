@@ -289,6 +289,7 @@ def _become(call, said, kill_at=0, folder=".", limits=None, kept=None, pages=Fal
     from data.errors import command
 
     os.setsid()
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # when the parent ends, however it ends
     for handle, path in enumerate(["/dev/null", *said]):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), handle)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell without job control has it ignored
