@@ -37,7 +37,7 @@ def pictures(change):
     return replace(faces, images=change(faces.images))
 
 
-def same(points=True, group=None):
+def same(group=None):
     """One face, forty times."""
     faces = drawn()[np.zeros(40, int)]
     return replace(faces, group=np.arange(40) if group is None else np.full(40, group), ids=np.arange(40))
@@ -82,10 +82,12 @@ SETS = {  # name: (faces, part of the refusal; None = it trains)
 def train(faces, run):
     """A base, its merge, and all pages."""
     from base_models.base import train_base
+    from reports.label_store import FILE, read_labels
     from specialists.ensemble import build_ensemble
 
     own = tiny.settings(train__epochs=1)
     train_base(faces, own, run, 0)
+    read_labels(faces).save(run / FILE)
     return build_ensemble(run, faces, own, 0)[1]
 
 
