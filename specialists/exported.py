@@ -131,7 +131,10 @@ def _described(about):
     doubt = np.inf if about["doubt"] is None else float(about["doubt"])
     if not doubt >= 0:
         raise ValueError(f"doubt {doubt}")
-    return Training(schema, tuple(shape[:2]), shape[2], typical, steady), convention, doubt
+    training = Training(schema, tuple(shape[:2]), shape[2], typical, steady)
+    if not training.from_boxes([[0, 0, 9, 9]])[0, 0, 0] > 0:
+        raise ValueError("typical points that all fall together")
+    return training, convention, doubt
 
 
 # -- one function per format: (path, payload, threads) -> `Exported.run`

@@ -35,7 +35,7 @@ from specialists.predictor import Predictor
 
 FACES = make_faces(40, seed=2, size=32)
 POINTS = ("nose_tip", "left_eye_center", "left_eye_inner_corner", "mouth_left_corner", "mouth_center_bottom_lip")
-PARITY = 0.05  # px: OpenCV rounds grey levels a little differently
+PARITY = 0.25  # px, of networks with noise for weights, to which a grey level that OpenCV rounds differently matters
 
 
 def shaken(weights, seed):
@@ -142,8 +142,8 @@ def check(found, ensemble, images, convention):
     np.testing.assert_allclose(found[0], points["ensemble"], atol=PARITY)
     np.testing.assert_allclose(found[1], radii, atol=PARITY)
     spread = np.ptp(points["ensemble"], 0).max()
-    assert spread > 4 * PARITY  # the faces do not all have one answer
-    assert np.abs(points["ensemble"] - points["base"]).max() > 4 * PARITY  # and the specialists have a say
+    assert spread > 2 * PARITY  # the faces do not all have one answer
+    assert np.abs(points["ensemble"] - points["base"]).max() > 2 * PARITY  # and the specialists have a say
 
 
 @pytest.mark.parametrize("convention", [0, 1])
@@ -173,6 +173,25 @@ def test_a_specialist_whose_word_cannot_change_anything_is_left_out(ensemble):
     check(answers(graph, FACES.images[:4]), made, FACES.images[:4], 0)
 
 
+def test_views_are_cut_out_as_opencv_does_it(ensemble):
+    """But for a few pixels that lie between two grey levels, or two thirty-seconds of a pixel."""
+    from specialists.merged_views import cut, neighbours, turns
+
+    view, images = ensemble.teams[0].specialists["mouth_left_corner"].view, FACES.images[:6]
+    rng = np.random.default_rng(3)
+    shapes = (FACES.slots[:6] + rng.normal(0, 3, (6, len(KAGGLE15.slot_names), 2))).astype(np.float32)
+    shapes = np.nan_to_num(shapes, nan=12.0)
+    wanted, matrices = view.look(images, shapes)
+    turn = turns(shapes, [view], (32, 32))
+    found = np.asarray(cut(neighbours(images.astype(np.float32)), (32, 32), 1, turn))
+    gap = np.abs(found - wanted)
+    assert gap.max() <= 2
+    assert (gap > 0).mean() < 0.02
+    positions = rng.uniform(0, view.pixels, (6, len(view.slots), 2)).astype(np.float32)
+    back = np.asarray(turn.to_image(positions[:, None]))[:, 0]
+    np.testing.assert_allclose(back, view.back(positions, matrices), atol=1e-3)
+
+
 def test_faces_whose_points_all_fall_together_still_have_an_answer(ensemble):
     """Then there is no turn or size: views are as large as they are of the mean face."""
     from specialists.merged_views import turns
@@ -189,7 +208,8 @@ def test_faces_whose_points_all_fall_together_still_have_an_answer(ensemble):
 # -- files
 
 
-TRAINING = Training(KAGGLE15, (32, 32), 1, np.full((15, 2), 16.0), np.arange(15) != 10)
+TYPICAL = np.nanmean(FACES.points, 0).astype(float)
+TRAINING = Training(KAGGLE15, (32, 32), 1, TYPICAL, np.arange(15) != KAGGLE15.index("nose_tip"))
 
 
 def missing(kind):
@@ -298,6 +318,7 @@ WRONG = [
     {**GOOD, "input": {"shape": [32, 32, 2]}},
     {**GOOD, "typical": [[0, 0]]},
     {**GOOD, "typical": [["x", 0]] * 15},
+    {**GOOD, "typical": [[16, 16]] * 15},
     {**GOOD, "steady": [2] * 15},
     {**GOOD, "doubt": -1},
     {**GOOD, "doubt": "much"},
