@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import stat
 import time
 import zipfile
@@ -168,12 +169,13 @@ def write_arrays(path, arrays):
     write_atomically(path, lambda file: np.savez(file, **arrays))
 
 
-def read_arrays(path, limit=1 << 30):
+def read_arrays(path, limit=1 << 30, known=None):
     """Read named arrays; every byte is covered by the archive's CRC, and nothing is unpickled.
 
     Args:
         path: an .npz file written by `write_arrays`.
         limit: most bytes the arrays may claim; a small file can otherwise ask for any amount of memory.
+        known: regular expression of the names that are wanted, where others are to be refused unread.
 
     Returns:
         dict of name to array.
@@ -187,7 +189,7 @@ def read_arrays(path, limit=1 << 30):
         with open(path, "rb") as file:
             check_directory(file)
         with zipfile.ZipFile(path) as archive:
-            _check_members(path, archive, limit)
+            _check_members(path, archive, limit, known)
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except RunError:
@@ -198,13 +200,15 @@ def read_arrays(path, limit=1 << 30):
         raise RunError(f"{path}: expected an array file; received damaged content ({error})") from error
 
 
-def _check_members(path, archive, limit):
+def _check_members(path, archive, limit, known):
     claimed = sum(member.file_size for member in archive.infolist())
     if claimed > limit:
         raise RunError(f"{path}: expected at most {limit} bytes of arrays; received {claimed}")
     for member in archive.infolist():
         if member.compress_type != zipfile.ZIP_STORED or not member.filename.endswith(".npy"):
             raise RunError(f"{path}: expected stored .npy members; received {member.filename!r}")
+        if known and not re.fullmatch(known, member.filename.removesuffix(".npy")):
+            raise RunError(f"{path}: expected arrays named {known}; received {member.filename!r}")
         # A damaged length of these fields swallows the directory's next entries, and their arrays would be missing.
         if member.comment or member.extra[:2] not in (b"", ZIP64):
             raise RunError(f"{path}: {member.filename}: expected no comment or extra fields; received damaged content")

@@ -8,6 +8,7 @@ import numpy as np
 from data.keypoints import schema_of
 from data.storage import COUNTS, NAMES, NUMBERS, check_kind, read_arrays, understood, write_arrays
 
+KNOWN = "images|ids|convention|truth|radius|group|meta|points/.+"  # arrays
 LARGEST = 4 << 30  # bytes of a file: it holds all images
 LEVELS = (0.5, 0.9)  # shares of faces whose error the two radii are meant to cover
 
@@ -58,7 +59,7 @@ class Predictions:
     @classmethod
     def load(cls, path):
         """Read a predictions file. Raises RunError naming the file where it is damaged or not one."""
-        arrays = read_arrays(path, LARGEST)
+        arrays = read_arrays(path, LARGEST, KNOWN)
         with understood(path, "a predictions file"):
             meta = json.loads(arrays.pop("meta").tobytes())
             points = {
