@@ -72,7 +72,7 @@ SWAPS = {  # name: (what is done to a run, part of the refusal)
         "was trained from another base",
     ),
     "a specialist of another network": (
-        lambda run: changed(run, SPECIALIST, specialist={"size": 24}),
+        lambda run: changed(run, SPECIALIST, specialist={"size": 64}),
         "expected shape|expected the weights",
     ),
 }
