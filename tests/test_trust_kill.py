@@ -130,10 +130,11 @@ def undisturbed(world, starter, tmp_path_factory):
     return run
 
 
-def killed(child, moments, undisturbed):
-    """Whether it could be killed at a random moment before it ended."""
+def killed(child, moments, undisturbed, kills):
+    """Whether it could be killed at a random moment before it ended. A resume has less left to do."""
+    left = (undisturbed.seconds - undisturbed.begun) * (0.3 if kills else 1)
     try:
-        child.wait(moments.uniform(0.5 * undisturbed.begun, undisturbed.seconds))
+        child.wait(moments.uniform(0.5 * undisturbed.begun, undisturbed.begun + left))
     except subprocess.TimeoutExpired:
         child.kill()
     return child.wait() == -signal.SIGKILL
@@ -150,7 +151,7 @@ def test_killed_at_a_random_moment_and_again_in_the_resume_it_gives_the_same_byt
         folder, kills = tmp_path / str(i), 0
         command = make(world, folder)
         while kills < 2:  # where it ended before it was killed, what it left must be right; begin again
-            if killed(starter.start(*command, kept=str(folder / "kept")), moments, whole):
+            if killed(starter.start(*command, kept=str(folder / "kept")), moments, whole, kills):
                 kills += 1
             else:
                 assert differing(contents(folder), whole.wanted) == []
