@@ -38,8 +38,8 @@ def imports(tree):
         elif isinstance(node, ast.ImportFrom):
             yield node.lineno, "." * node.level + (node.module or "")
         elif isinstance(node, ast.Call) and dotted(node.func) in ("importlib.import_module", "__import__"):
-            if isinstance(node.args[0], ast.Constant):
-                yield node.lineno, node.args[0].value
+            name = node.args[0]
+            yield from [(node.lineno, name.value)] if isinstance(name, ast.Constant) else []
 
 
 def dotted(node):

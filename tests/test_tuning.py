@@ -13,6 +13,7 @@ from base_models.settings import Settings, read_settings, with_overrides
 from data.errors import DataError, RunError, UsageError
 from data.runs import Part
 from data.sources import read_training
+from data.storage import read_json
 from specialists.points import specialist_settings
 from tuning import search as search_command
 from tuning import sweep as sweep_command
@@ -65,7 +66,7 @@ def test_a_search_begins_with_the_defaults_and_scores_as_the_training_does(found
 
 def test_its_files_hold_what_it_returns(found, run):
     folder = run / "tuning" / "alexnet"
-    assert json.loads((folder / RESULTS).read_text()) == json.loads(json.dumps(found))
+    assert read_json(folder / RESULTS) == json.loads(json.dumps(found))
     assert "3 trials of the base network by random search, 1 epoch each" in (folder / PAGE).read_text()
     assert summary(found, folder)[-1] == f"page: {folder / PAGE}"
 
