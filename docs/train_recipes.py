@@ -12,6 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,8 @@ def eye_distance(faces):
         [k for k, p in enumerate(faces.schema.points) if p in faces.schema.groups["eyes"] and side in p]
         for side in ("left", "right")
     ]
-    with np.errstate(invalid="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of faces with no label of an eye
         left, right = (np.nanmean(np.where(np.isfinite(p := faces.points[:, k]), p, np.nan), 1) for k in sides)
     return np.linalg.norm(left - right, axis=1)
 

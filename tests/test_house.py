@@ -223,7 +223,7 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "s
     "keras_tuner": "keras-tuner",
     "imageio_ffmpeg": "imageio-ffmpeg",
 }
-FOR_OTHERS = {"tornado"}  # floors of what comes with others
+FOR_OTHERS = {"tornado", "pandas"}  # a floor of what comes with others; what users and tests need
 
 
 def test_what_is_imported_is_what_is_required(setup_cfg):
