@@ -26,7 +26,7 @@ SMALL = {
     "imm-nose-tiny": ([], 1),
     "imm-58-medium": ([], 2),
     "imm-58-large": (["faces.width=240", "faces.height=180", "train.epochs=12"], 6),
-    "imm-58-wide": (["faces.width=80", "faces.height=60", "network.padding=same", "train.epochs=60"], 6),
+    "imm-58-wide": (["faces.width=160", "faces.height=120", "train.epochs=8"], 6),
     "300w-resnet18": (["faces.width=112", "faces.height=112", "train.epochs=8", "train.step_every=3"], 10),
     "youtube-68": (["train.epochs=6"], 7),
     "300w-unet-gaussian": (["faces.width=96", "faces.height=96", "train.epochs=4", "train.step_every=2"], 8),
