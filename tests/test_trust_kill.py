@@ -177,12 +177,14 @@ def test_a_signal_ends_a_training_within_seconds_in_one_line(
     while good < count:
         folder = tmp_path / str(good)
         child = starter.start(*train_command(world, folder), kept=str(folder / "kept"))
+        while child.poll() is None and not any(folder.rglob(".lock")):  # on a busy machine it begins late
+            time.sleep(0.02)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(moments.uniform(whole.begun, 0.8 * whole.seconds))
+            child.wait(moments.uniform(0, 0.6 * (whole.seconds - whole.begun)))
         asked = time.monotonic()
         child.kill(number)
         ended = child.wait()
-        if ended == 0:  # it was quicker than the signal
+        if "report: " in child.out:  # it was quicker than the signal: all is done, and Python itself is ending
             shutil.rmtree(folder)
             continue
         slowest = max(slowest, time.monotonic() - asked)
