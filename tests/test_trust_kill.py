@@ -141,7 +141,7 @@ def killed(child, moments, undisturbed, kills):
 
 
 @pytest.mark.parametrize("make", [train_command, long_base_command], ids=["specialist", "base"])
-@sized("share", 0.04, 1)
+@sized("share", None, 1)
 def test_killed_at_a_random_moment_and_again_in_the_resume_it_gives_the_same_bytes(
     world, starter, tmp_path, undisturbed, figures, share, make
 ):
@@ -169,7 +169,7 @@ PROGRESS = ("base", "nose_tip", "ensemble: ")
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
-@sized("count", 1, 10)
+@sized("count", None, 10)
 def test_a_signal_ends_a_training_within_seconds_in_one_line(
     world, starter, tmp_path, undisturbed, figures, count, number, status
 ):
