@@ -8,6 +8,7 @@ from chromium import browser_with
 from trust import figures  # noqa: F401 a fixture
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as the commands do
 SHARED = "KEYPOINT_SHARED"
 
 
