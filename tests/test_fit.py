@@ -3,7 +3,6 @@
 import contextlib
 import json
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,10 +54,6 @@ def stopping(after):
             raise KeyboardInterrupt
 
     return save
-
-
-class Killed(BaseException):
-    """Stands for a kill: no handler of the code under test may catch it and tidy up."""
 
 
 @pytest.fixture(scope="module")
@@ -207,45 +202,6 @@ def test_a_training_stopped_between_epochs_goes_on_to_the_same_bytes(model, tmp_
     assert train(model, tmp_path)["epochs"] == 3
     assert (tmp_path / "weights.npz").read_bytes() == undisturbed
     assert list(tiny.files(tmp_path)) == RESULT
-
-
-def killing(monkeypatch, at):
-    """From the `at`-th file operation on, the process is as if killed: nothing reaches the disk. Returns the count."""
-    count, real = [0], {name: getattr(os, name) for name in ("replace", "fsync", "unlink")}
-
-    def dying(name):
-        def operation(*args, **kwargs):
-            count[0] += name != "unlink"
-            if count[0] >= at:
-                raise Killed
-            return real[name](*args, **kwargs)
-
-        return operation
-
-    for name in real:
-        monkeypatch.setattr(os, name, dying(name))
-    return count
-
-
-def file_operations(model, folder):
-    with pytest.MonkeyPatch.context() as patch:
-        count = killing(patch, math.inf)
-        train(model, folder)
-    return count[0]
-
-
-def test_killed_at_every_file_operation_it_goes_on_to_the_same_bytes(model, tmp_path, undisturbed):
-    operations = file_operations(model, tmp_path / "count")
-    assert operations == 3 * (1 + 3 + 3)  # settings; three checkpoints; weights, history, manifest
-    for at in range(1, operations + 1):
-        folder = tmp_path / str(at)
-        with pytest.MonkeyPatch.context() as patch:
-            killing(patch, at)
-            with pytest.raises(Killed):
-                train(model, folder)
-        assert train(model, folder)["epochs"] == 3
-        assert (folder / "weights.npz").read_bytes() == undisturbed, f"killed at file operation {at}"
-        assert list(tiny.files(folder)) == RESULT, f"killed at file operation {at}"
 
 
 class Poisoned(Batches):
@@ -417,8 +373,11 @@ def test_teachers_stand_in_for_missing_labels_only(faces, trained):
     np.testing.assert_array_equal(taught(faces, []), slots)
 
 
+QUICK = {"network__backbone": "nose_tiny", "network__padding": "same"}  # built and traced in a second
+
+
 def test_each_teacher_is_taught_by_those_before_it_and_all_resume(faces, tmp_path, monkeypatch):
-    settings = tiny.settings(train__epochs=2, teachers__count=2, teachers__epochs=1, teachers__rows=0)
+    settings = tiny.settings(train__epochs=2, teachers__count=2, teachers__epochs=1, teachers__rows=0, **QUICK)
     whole = train_base(faces, settings, tmp_path / "whole", 7)
     told = {name: Part(tmp_path / "whole" / name).history()[1] for name in ("teacher1", "teacher2", "base")}
     assert [about["teachers"] for about in told.values()] == [0, 1, 2]

@@ -152,10 +152,10 @@ def test_the_map_that_costs_least_is_the_target():
             assert float(loss(truth, np.concatenate([positions, best + noise], -1))) > least
 
 
-def faces(n=24, size=48):
+def faces(n=24, size=32):
     """Images of two discs of different shade, and their middles; one label in six is missing."""
     rng = np.random.default_rng(3)
-    middles = rng.uniform(10, size - 10, (n, 2, 2)).astype(np.float32)
+    middles = rng.uniform(6, size - 6, (n, 2, 2)).astype(np.float32)
     y, x = np.mgrid[:size, :size]
     images = np.zeros((n, size, size, 1), np.uint8)
     for i, shade in ((0, 120), (1, 250)):
@@ -179,7 +179,7 @@ def test_a_network_learns_from_partly_labelled_points(loss, decoding, target):
     settings = NetworkSettings(
         head="heatmap", filters=8, depth=2, dense_units=16, decoding=decoding, dropout_ceiling=0.0
     )
-    model = build_network(settings, 2, (48, 48, 1), seed=1, loss=loss)
+    model = build_network(settings, 2, (32, 32, 1), seed=1, loss=loss)
     before = score(predict(model, images), middles)
     compile_network(model, train)
     model.fit(images.astype(np.float32), truth, batch_size=8, epochs=30, verbose=0, shuffle=False)
