@@ -10,7 +10,7 @@ import dataclasses
 from difflib import get_close_matches
 from pathlib import Path
 
-from base_models.options import parser, read_options
+from base_models.options import add_jobs_options, jobs_of, parser, read_options
 from data.errors import ProjectError, UsageError, command, one_line
 
 RESULTS, PAGE = "comparison.json", "comparison.html"
@@ -19,7 +19,7 @@ OWN = ("network.", "train.", "augment.", "teachers.")  # what may differ between
 WAITING = "not trained yet"
 
 
-def compare(faces, settings, run, seed):
+def compare(faces, settings, run, seed, where=None):
     """Train networks, or load those that are finished, and compare them on the validation faces.
 
     Args:
@@ -27,6 +27,8 @@ def compare(faces, settings, run, seed):
         settings: dict of network to `Settings`, as from `settings_by_network`.
         run: folder; network NAME is the base of the run RUN/NAME.
         seed: int, the same for all.
+        where: `base_models.jobs.Where` to train them, several at once; their speed is measured here afterwards. None =
+            here, one after another.
 
     Returns:
         List of rows, one per network: that of `measure_network`, or {"network", "why"} where there are no figures.
@@ -35,6 +37,7 @@ def compare(faces, settings, run, seed):
         DataError, RunError, OSError: about all networks.
         ProjectError: of the first network, where not one could be trained.
     """
+    from base_models.apart import train_apart
     from base_models.base import split_faces
     from base_models.progress import say
     from data.storage import locked
@@ -42,9 +45,12 @@ def compare(faces, settings, run, seed):
     held = split_faces(faces, next(iter(settings.values())).split, seed).validation
     rows, errors = [{"network": name, "why": WAITING} for name in settings], []
     with locked(run):
+        failed = {} if where is None else train_apart(faces, settings, run, seed, where)
         for place, (name, own) in enumerate(settings.items()):
             say(f"{name}: network {place + 1} of {len(rows)}")
             try:
+                if name in failed:
+                    raise failed[name]
                 rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, held)}
             except OSError:  # such as a full disk, which the next network would find full too
                 raise
@@ -172,13 +178,15 @@ def main(argv=None):
     add("--epochs", type=int, metavar="N", help="of every network: short for --set train.epochs=N")
     own_help = "one setting of one network, such as vgg:train.learning_rate=0.001; may be repeated"
     add("--for", dest="own", metavar="NETWORK:KEY=VALUE", action="append", default=[], help=own_help)
+    add_jobs_options(made)
     a = made.parse_args(argv)
+    where = jobs_of(a)
     names = networks_named(a.networks)
     a.set = a.set if a.epochs is None else [*a.set, f"train.epochs={a.epochs}"]
     asked = read_settings(a.settings, a.set, a.recipe)[0]  # before anything is read
     settings = settings_by_network(asked, names, a.own)
     _, _, faces = read_options(a)
-    rows = compare(faces, settings, a.run, a.seed)
+    rows = compare(faces, settings, a.run, a.seed, where)
     print("\n".join([*table(rows), f"page: {Path(a.run) / PAGE}"]))
 
 

@@ -25,6 +25,36 @@ def add_common_options(parser):
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as train.epochs=20")
 
 
+def add_jobs_options(parser):
+    """--jobs, --cluster: see `jobs_of`."""
+    add = parser.add_argument
+    add(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="train so many at once, each with its share of the cores, to the same result",
+    )
+    add("--cluster", metavar="WHERE", help="train on a cluster: ray or dask, or ray://HOST:PORT or dask://HOST:PORT")
+
+
+def jobs_of(a):
+    """`base_models.jobs.Where` that the options ask for; None where they ask for nothing.
+
+    Raises:
+        UsageError: no number of jobs, or no cluster that is known.
+    """
+    if a.jobs is None and a.cluster is None:
+        return None
+    from base_models.clusters import parsed
+    from base_models.jobs import Where
+
+    if a.jobs is not None and a.jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more; received {a.jobs}")
+    if a.cluster is not None:
+        parsed(a.cluster)
+    return Where(a.jobs, a.cluster)
+
+
 def read_options(a, keypoints=()):
     """Settings and faces that the common options name; what is wrong with them is said before Keras is imported.
 

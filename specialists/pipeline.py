@@ -11,12 +11,13 @@ from data.errors import DataError
 from reports.bootstrap import interval, resamples
 from reports.figures import measure
 from reports.label_store import store_labels
+from specialists.apart import train_apart
 from specialists.ensemble import build_ensemble, summary_lines
 from specialists.points import specialist_settings
 from specialists.specialist import Looked, check_network, train_specialist
 
 
-def train_specialists(points, faces, settings, overrides, run, seed):
+def train_specialists(points, faces, settings, overrides, run, seed, where=None):
     """Train specialists for `points`, the base before them where there is none, and merge what the run has.
 
     Args:
@@ -26,12 +27,14 @@ def train_specialists(points, faces, settings, overrides, run, seed):
         overrides: dict of point to dict of dotted setting to value, over `specialists/points.py`.
         run: folder of the run.
         seed: int.
+        where: `base_models.jobs.Where` to train them, several at once; None = here, one after another.
 
     Returns:
         Lines of text: the summary table and what the merge gave.
 
     Raises:
-        UsageError, DataError, RunError, TrainingError.
+        UsageError, DataError, RunError, TrainingError. WorkerLost: of the first point whose workers were lost again
+            and again, once all others are trained.
     """
     for point in (*points, *overrides):
         faces.schema.named(point)  # a misspelt name is found before hours of training
@@ -43,6 +46,8 @@ def train_specialists(points, faces, settings, overrides, run, seed):
     split = split_faces(faces, settings.split, seed)
     train, held = (Looked(side, _shapes(base, side)) for side in (split.train, split.validation))
     store_labels(run, faces, split_rows(faces, settings.split, seed), (train.shapes, held.shapes))
+    if where is not None:  # what follows then finds them finished
+        train_apart(chosen, base, faces, (train.shapes, held.shapes), settings.split, run, seed, where)
     summaries, skipped = {}, []
     for point in points:
         try:

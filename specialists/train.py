@@ -3,7 +3,7 @@
 Trains the base network first where the run has none, then the specialists, merges them, and writes the report.
 """
 
-from base_models.options import parser, read_options
+from base_models.options import add_jobs_options, jobs_of, parser, read_options
 from data.errors import command
 
 
@@ -15,7 +15,9 @@ def main(argv=None):
     )
     which.add_argument("--group", action="append", metavar="NAME", help="one specialist for all points of a group")
     which.add_argument("--all", action="store_true", help="every point of the set")
+    add_jobs_options(made)
     a = made.parse_args(argv)
+    where = jobs_of(a)
     settings, overrides, faces = read_options(a, a.keypoint or a.group or ())
     from specialists.pipeline import train_specialists
 
@@ -23,7 +25,7 @@ def main(argv=None):
     if points is None:
         named = [faces.schema.points] if a.all else map(faces.schema.named, a.keypoint)
         points = list(dict.fromkeys(point for each in named for point in each))
-    print("\n".join(train_specialists(points, faces, settings, overrides, a.run, a.seed)))
+    print("\n".join(train_specialists(points, faces, settings, overrides, a.run, a.seed, where)))
 
 
 if __name__ == "__main__":

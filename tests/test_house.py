@@ -222,6 +222,7 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "sklearn": "s
     "skimage": "scikit-image",
     "keras_tuner": "keras-tuner",
     "imageio_ffmpeg": "imageio-ffmpeg",
+    "distributed": "dask[distributed]",
 }
 FOR_OTHERS = {"tornado", "pandas"}  # a floor of what comes with others; what users and tests need
 

@@ -8,8 +8,9 @@ they are replaced after every training, and the same command goes on where it wa
 from dataclasses import dataclass
 from pathlib import Path
 
-from base_models.options import parser, read_options
+from base_models.options import add_jobs_options, jobs_of, parser, read_options
 from data.errors import UsageError, command
+from tuning.apart import TRAININGS
 from tuning.memory import Grown, Watch, begin_anew
 from tuning.plan import FIGURES
 from tuning.words import resolved
@@ -67,13 +68,14 @@ def same(settings, other, names):
     return all(current(settings, name) == current(other, name) for name in names)
 
 
-def run_sweep(sweep, run, bounded=False):
+def run_sweep(sweep, run, bounded=False, where=None):
     """Train all of a sweep, or go on with it.
 
     Args:
         sweep: `Sweep`.
         run: folder of the run; the sweep is in its sweeps/NAME.
         bounded: raise `Grown` between trainings when the process has become large.
+        where: `base_models.jobs.Where` to train, several at once; None = here, one after another.
 
     Returns:
         The results as in sweep.json.
@@ -84,16 +86,19 @@ def run_sweep(sweep, run, bounded=False):
     """
     from base_models.progress import say
     from data.storage import locked
+    from tuning.apart import known, train_apart
 
     folder, watch, outcomes = Path(run) / "sweeps" / sweep.name, Watch(bounded), {}
     plan = list(sweep.trainings())
     for goal, _, _, values, _ in plan:
         goal.changed(values)  # a value that no setting takes is found before hours of training
     with locked(folder):
+        if where is not None:  # what follows then finds them done
+            train_apart(plan, run, where, lambda: _write(folder, results_of(sweep, known(plan, run))))
         for place, (goal, factor, label, values, seed) in enumerate(plan):
             key = goal.name, factor, label, seed - goal.seed
             say(f"{sweep.name}: training {place + 1} of {len(plan)}: {goal.name}, {factor or ''} {label}, seed {seed}")
-            outcomes[key], fresh = trained(goal, values, seed, Path(run) / "sweeps" / "trainings")
+            outcomes[key], fresh = trained(goal, values, seed, Path(run) / TRAININGS)
             if fresh or place == len(plan) - 1:
                 _write(folder, results_of(sweep, outcomes))
                 watch.look()
@@ -106,16 +111,12 @@ def run_sweep(sweep, run, bounded=False):
 
 def trained(goal, values, seed, folder):
     """(outcome of a training, whether it was trained now): see `tuning.goals.reached`."""
-    import hashlib
-    import json
-    from dataclasses import asdict
-
     from data.storage import locked, write_json
+    from tuning.apart import digest_of
     from tuning.goals import reached
     from tuning.trials import finite, outcome_in
 
-    identity = {"goal": goal.about(), "settings": asdict(goal.changed(values)), "seed": seed}
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+    digest = digest_of(goal, values, seed)
     path = folder / digest / "outcome.json"
     if path.exists():
         return outcome_in(path), False
@@ -217,6 +218,7 @@ def _parser():
     add("--seeds", type=int, default=3, metavar="N", help="trainings of each (default: %(default)s)")
     add("--faces", type=int, metavar="N", help="use about so many faces (default: all)")
     add("--epochs", type=int, metavar="N", help="of each training (default: as settings or study have it)")
+    add_jobs_options(made)
     return made
 
 
@@ -291,10 +293,10 @@ def main(argv=None):
 
         return print("\n".join(f"{name}: {study.words}" for name, study in STUDIES.items()))
     check(a)
-    lines = []
+    lines, where = [], jobs_of(a)
     try:
         for sweep in sweeps_of(a):
-            results = run_sweep(sweep, a.run, bounded=argv is None)
+            results = run_sweep(sweep, a.run, argv is None, where)
             lines += summary(results, Path(a.run) / "sweeps" / sweep.name)
     except Grown:
         begin_anew("tuning.sweep")

@@ -1,0 +1,162 @@
+"""One process of this machine that does one task after another, and what happens inside it."""
+
+import contextlib
+import ctypes
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+
+from data.errors import RunError, one_line
+from data.storage import locked
+
+RENEWED = 20  # tasks that a process does: some 10 to 20 MB stay of every network
+LONGEST = 1000  # characters of a progress line; such a line is written whole or not at all, whenever its worker dies
+RELEASED = 10.0  # seconds until a folder is free whose worker was lost
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+THREADS += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+DONE, FAILED, LOST = "done", "failed", "lost"  # how a task ends
+
+
+class Seat:
+    """One process of this machine that does one task after another, and is replaced when it is lost.
+
+    Args:
+        threads: most that it computes with, where the environment says nothing of it.
+        environment: dict of more variables.
+        idle: seconds without a task after which the process ends; None = never.
+    """
+
+    def __init__(self, threads, environment=None, idle=None):
+        chosen = {name: os.environ[name] for name in THREADS if name in os.environ}
+        self.environment = dict.fromkeys(THREADS, str(threads)) | chosen | (environment or {})
+        self.idle, self.executor, self.future = idle, None, None
+        self.name, self.count = "", 0
+
+    @property
+    def free(self):
+        return self.future is None or self.future.done()
+
+    def submit(self, name, *call):
+        """Begin `attempt(*call)`: a Future, for `ended`."""
+        from joblib.externals.loky import BrokenProcessPool
+
+        if self.count == RENEWED:
+            self.close()
+        self.name, self.count = name, self.count + 1
+        with _quiet():
+            try:
+                self.future = self._running().submit(attempt, *call)
+            except BrokenProcessPool:  # it was lost, with its task or between two
+                self.close()
+                self.name, self.count = name, 1
+                self.future = self._running().submit(attempt, *call)
+        return self.future
+
+    def _running(self):
+        if self.executor is None:
+            from joblib.externals.loky import ProcessPoolExecutor
+            from joblib.externals.loky.backend import get_context
+
+            context = get_context("loky")
+            self.queue = context.SimpleQueue()
+            begin = {"initializer": _begin, "initargs": (self.queue, os.getpid())}
+            self.executor = ProcessPoolExecutor(1, timeout=self.idle, context=context, env=self.environment, **begin)
+        return self.executor
+
+    def lines(self):
+        """The lines of progress since the last call."""
+        while self.executor is not None and not self.queue.empty():
+            yield self.queue.get()
+
+    def close(self):
+        """End the process at once; what it trained goes on from its files."""
+        if self.executor is not None:
+            self.executor.shutdown(kill_workers=True)
+            self.queue.close()
+        self.executor = self.future = None
+        self.count = 0
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Context: Python's helper that removes the semaphores of killed workers begins here, and says nothing of them."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONWARNINGS")
+        os.environ |= {} if before is None else {"PYTHONWARNINGS": before}
+
+
+def cores():
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ended(future):
+    """(DONE, result), (FAILED, error) or (LOST, why) of a future of `Seat.submit` that has ended."""
+    from joblib.externals.loky import BrokenProcessPool
+
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        return LOST, _exit_codes(error)
+
+
+def _exit_codes(error):
+    """How a process ended, in the words of loky: SIGKILL(-9)."""
+    _, _, rest = str(error).partition("{")
+    return one_line(rest.partition("}")[0] or type(error).__name__, 80)
+
+
+def _begin(queue, parent):
+    """In a new worker: it ends with its parent, leaves Ctrl-C to it, and says its lines there."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError, AttributeError):  # Linux has that; elsewhere it ends after its task
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # it is gone already
+    sys.stderr = Lines(queue.put)
+
+
+class Lines(io.TextIOBase):
+    """A text stream that hands on whole lines.
+
+    Args:
+        put: called with each.
+    """
+
+    def __init__(self, put):
+        self.put, self.rest = put, ""
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return 2  # for what the process itself says when it crashes
+
+    def write(self, text):
+        """As of every stream."""
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self.put(line[:LONGEST])
+        return len(text)
+
+
+def attempt(function, root, crate, task):
+    """In a worker: (DONE, result) or (FAILED, error) of a task."""
+    try:
+        _wait_until_free(Path(root) / task.folder)
+        return DONE, function(root, crate, *task.arguments)
+    except Exception as error:
+        return FAILED, error
+
+
+def _wait_until_free(folder):
+    """Wait for the locks of a worker that was lost a moment ago; one that is held longer is held by another command."""
+    for lock in sorted(folder.rglob(".lock")):
+        with contextlib.suppress(RunError), locked(lock.parent, RELEASED):
+            pass
