@@ -10,7 +10,7 @@ import numpy as np
 from base_models.batches import Batches, part_seed
 from base_models.fit import compile_network, traced, train_part
 from base_models.network import build_network, set_anchor
-from base_models.predict import predict, predict_mirrored, validation_scores
+from base_models.predict import BATCH, predict, predict_mirrored, validation_scores
 from base_models.pretrained import start_pretrained
 from base_models.progress import say
 from base_models.settings import NetworkSettings, with_overrides
@@ -22,6 +22,8 @@ from data.keypoints import schema_of
 from data.runs import Part
 from data.splits import split_by_group
 from data.storage import understood
+
+BLOCK = 64 * BATCH  # faces that teachers look at before their answers are averaged; bounds memory
 
 
 @dataclass(frozen=True)
@@ -169,8 +171,12 @@ def taught(faces, teachers):
     if not teachers:
         return faces.slots
     say(f"{len(teachers)} teacher{'s look' if len(teachers) > 1 else ' looks'} at {len(faces)} faces")
-    answers = np.mean([teacher.look(faces.images, flip=True) for teacher in teachers], (0, 1))
-    return np.where(np.isfinite(faces.slots), faces.slots, answers).astype(np.float32)
+    slots = faces.slots
+    for start in range(0, len(faces), BLOCK):
+        some, known = faces.images[start : start + BLOCK], slots[start : start + BLOCK]
+        answers = np.mean([teacher.look(some, flip=True) for teacher in teachers], (0, 1))
+        known[:] = np.where(np.isfinite(known), known, answers)
+    return slots
 
 
 def load_base(run, name="base"):

@@ -28,11 +28,13 @@ def predict_spread(model, images):
     return np.exp(_answers(model, images, slice(2, 3))[..., 0])
 
 
-def _answers(model, images, numbers):
-    """The picked numbers of each slot; a network may give more than positions, such as its heat maps."""
+def _answers(model, images, numbers, mirror=False):
+    """The picked numbers of each slot, of the mirrored faces on demand; a network may give more than positions, such
+    as its heat maps."""
     out = [np.zeros((0, *model.output_shape[1:]), np.float32)[..., numbers]]
     for start in range(0, len(images), BATCH):
-        batch = np.asarray(images[start : start + BATCH], np.float32)
+        batch = images[start : start + BATCH]
+        batch = np.asarray(batch[:, :, ::-1] if mirror else batch, np.float32)
         size = next(size for size in SIZES if size >= len(batch))
         short = size - len(batch)
         batch = np.pad(batch, ((0, short), *[(0, 0)] * 3)) if short else batch
@@ -51,7 +53,7 @@ def predict_mirrored(model, images, mirror):
     Args:
         mirror: int [slots], the slot that a mirror turns each slot into.
     """
-    return mirrored(predict(model, np.asarray(images)[:, :, ::-1]), images.shape[2])[:, mirror]
+    return mirrored(_answers(model, images, slice(0, 2), mirror=True), images.shape[2])[:, mirror]
 
 
 def score(positions, truth, worst=0.0):

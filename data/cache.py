@@ -83,14 +83,28 @@ def _read_only(faces):
 
 
 def _key(files, version, root):
+    parts = [f"{FORMAT} {version}", *hashes_of(files, root)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def hashes_of(files, root=None):
+    """SHA-256 of the content of each file, as hex. A file is read only where `stat` says that it changed since.
+
+    Args:
+        files: paths.
+        root: folder of the cache; None = the user's.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    root = root or _root()
     known = _read_notes(root)
     noted = {path: _content(path, known) for path in map(os.path.realpath, files)}
     fresh = {path: note for path, note in noted.items() if note["settled"] and known.get(path) != _kept(note)}
     if fresh:
         there = {path: note for path, note in known.items() if os.path.exists(path)}
         _write_notes(root, there | {path: _kept(note) for path, note in fresh.items()})
-    parts = [f"{FORMAT} {version}", *(note["hash"] for note in noted.values())]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return [note["hash"] for note in noted.values()]
 
 
 def _kept(note):

@@ -3,6 +3,7 @@
 python -m data.convert frames/ kaggle/ --to replica        # a replica of the Kaggle competition's files
 python -m data.convert 300w/ mine/ --to csv --crop hold --size 128x128
 python -m data.convert training.csv photos/ --to coco
+python -m data.convert 300w/ large/ --to mapped            # a set larger than memory
 """
 
 import os
@@ -15,7 +16,7 @@ import numpy as np
 
 from data.errors import DataError, Parser, UsageError, command
 
-FORMATS = ("csv", "coco", "dlib", "pts", "imm", "youtube", "kaggle", "replica")
+FORMATS = ("csv", "coco", "dlib", "pts", "imm", "youtube", "kaggle", "replica", "mapped")
 
 
 def convert(place, out, to, settings=None, whole=True, points="", seed=0, all_test=False):
@@ -24,7 +25,8 @@ def convert(place, out, to, settings=None, whole=True, points="", seed=0, all_te
     Args:
         place: path of a file or folder, as `--data` takes it, or "synthetic[:COUNT]".
         out: path of a folder, new or empty.
-        to: one of FORMATS. "kaggle" is training.csv with its persons; "replica" all files of the competition.
+        to: one of FORMATS. "kaggle" is training.csv with its persons; "replica" all files of the competition;
+            "mapped" faces that stay on disk while a network trains on them, written one by one.
         settings: `FaceSettings`: which points, who is who, and how faces are cut out where they are.
         whole: leave the photos whole, and the labels as they are.
         points: "kaggle15" to map 68 points to Kaggle's.
@@ -41,6 +43,8 @@ def convert(place, out, to, settings=None, whole=True, points="", seed=0, all_te
     from data.mapping import to_kaggle15
 
     out, settings = _folder(out), settings or FaceSettings()
+    if to == "mapped":
+        return _write_mapped(place, out, settings, points, seed)
     album = _album(place, settings, whole, seed)
     album = to_kaggle15(album) if points == "kaggle15" else album
     if to == "replica":
@@ -74,6 +78,31 @@ def _album(place, settings, whole, seed):
     who = persons(album, settings.person) if settings.person else (shot.person for shot in album.shots)
     album = replace(album, shots=[replace(shot, person=name) for shot, name in zip(album.shots, who, strict=True)])
     return _picked(album, settings.points) if whole else album_of(cut_faces(album, settings), album)
+
+
+def _write_mapped(place, out, settings, points, seed):
+    """Write a set that stays on disk; of photos, with the faces cut out of them."""
+    from data.crops import cut_faces, cut_shape, picked
+    from data.kaggle import SIDE
+    from data.mapped import copy_images, write_mapped
+    from data.mapping import to_kaggle15
+    from data.sources import read_photos, read_training, synthetic_count
+    from data.synthetic import make_faces
+
+    album, cut = read_photos(place, settings) if os.path.exists(place) else None, None
+    if points and album is None:
+        raise UsageError(f"--points: expected a set on photos where it goes --to mapped; received {place}")
+    if album is not None:
+        album, cut = to_kaggle15(album) if points == "kaggle15" else album, settings
+        shape, fill = cut_shape(album, settings), lambda images: cut_faces(album, settings, images)
+    elif count := synthetic_count(str(place)):
+        shape = count, SIDE, SIDE, 1
+        fill = lambda images: picked(make_faces(count, seed, images=images), settings.points)  # noqa: E731
+    else:
+        faces = picked(read_training(str(place), seed), settings.points)
+        shape, fill = faces.images.shape, copy_images(faces)
+    faces = write_mapped(out, shape, fill, cut)
+    return f"{len(faces)} faces of {len(faces.schema)} points: {', '.join(sorted(p.name for p in out.iterdir()))}"
 
 
 def _picked(album, text):

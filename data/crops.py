@@ -32,12 +32,13 @@ class FaceSettings:
     pts_first: int = 0  # what .pts files call the first pixel; 0 or 1, as 300-W's authors do
 
 
-def cut_faces(album, settings):
+def cut_faces(album, settings, images=None):
     """Cut every face out of its photo.
 
     Args:
         album: `Album`.
         settings: `FaceSettings`.
+        images: what takes the images, such as `data.images.Writer`; None = an array in memory.
 
     Returns:
         Faces [n, height, width, 1 or 3] with `matrices`; ids are the photos' names, with `#2` for a second face.
@@ -49,8 +50,8 @@ def cut_faces(album, settings):
     from data.augment import move
     from data.kaggle import groups
 
-    size, channels = (settings.height, settings.width), 3 if settings.colour else 1
-    images = np.empty((len(album), *size, channels), np.uint8)
+    size = settings.height, settings.width
+    images = np.empty(cut_shape(album, settings), np.uint8) if images is None else images
     points = np.full((len(album), len(album.schema), 2), np.nan)
     matrices = np.empty((len(album), 2, 3))
     seen = (None, None)
@@ -73,6 +74,11 @@ def cut_faces(album, settings):
         matrices,
     )
     return picked(made, settings.points)
+
+
+def cut_shape(album, settings):
+    """(n, H, W, C) of the images that `cut_faces` makes."""
+    return len(album), settings.height, settings.width, 3 if settings.colour else 1
 
 
 def photo_of(shot):

@@ -1,13 +1,16 @@
-"""`Faces`: the one in-memory form of a face set. Every reader returns it; everything else takes it."""
+"""`Faces`: the one form of a face set. Every reader returns it; everything else takes it."""
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from data.errors import DataError
+from data.images import Images
 from data.keypoints import Schema
+
+BLOCK = 4096  # faces that are hashed at a time; bounds memory where images stay in their file
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Faces:
     """A set of faces. Arrays may be memory-mapped and must not be written to.
 
     Args:
-        images: uint8 [n, H, W, C].
+        images: uint8 [n, H, W, C]; an array, or `data.images.Images`, whose rows are read when they are asked for.
         points: float32 [n, k, 2], x and y in px with (0, 0) the centre of the first pixel; NaN = not labelled.
         convention: uint8 [n], index into `schema.conventions`.
         group: int64 [n]; rows of one group (a person, or repeats of one image) are never split.
@@ -34,6 +37,7 @@ class Faces:
     schema: Schema
     source: str
     matrices: np.ndarray | None = None
+    known: str | None = field(default=None, init=False, repr=False, compare=False)  # digest of exactly these faces
 
     def __post_init__(self):
         n = len(self.images)
@@ -51,10 +55,11 @@ class Faces:
         return len(self.images)
 
     def __getitem__(self, rows):
-        """The faces at `rows`: a slice, a mask or an index array."""
-        names = ("images", "points", "convention", "group", "ids", *([] if self.matrices is None else ["matrices"]))
+        """The faces at `rows`: a slice, a mask or an index array. Images that stay in their file stay there."""
+        names = ("points", "convention", "group", "ids", *([] if self.matrices is None else ["matrices"]))
         picked = {name: getattr(self, name)[rows] for name in names}
-        return replace(self, **picked)
+        images = self.images.view(rows) if isinstance(self.images, Images) else self.images[rows]
+        return replace(self, images=images, **picked)
 
     @property
     def size(self):
@@ -73,10 +78,22 @@ class Faces:
 
     def digest(self):
         """SHA-256 over everything that training depends on, as hex."""
+        if self.known is not None:
+            return self.known
         stored = self.schema.stored
         total = hashlib.sha256((stored if isinstance(stored, str) else json.dumps(stored, sort_keys=True)).encode())
         for name in ("images", "points", "convention", "group"):
-            array = np.ascontiguousarray(getattr(self, name))
+            array = getattr(self, name)
             total.update(f"{name}{array.dtype.str}{array.shape}".encode())
-            total.update(array.view(np.uint8).data if array.size else b"")
+            for start in range(0, len(array), BLOCK):
+                total.update(np.ascontiguousarray(array[start : start + BLOCK]).view(np.uint8).data)
         return total.hexdigest()
+
+    def known_as(self, digest):
+        """These faces, read-only, with their digest, which was computed when they were stored: 9 GB are not hashed
+        again. Whatever is made of them has none."""
+        same = replace(self)
+        for name in ("points", "convention", "group", "ids", *([] if self.matrices is None else ["matrices"])):
+            getattr(same, name).flags.writeable = False
+        object.__setattr__(same, "known", digest)  # `replace` leaves it out
+        return same

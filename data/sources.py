@@ -11,6 +11,7 @@ from data.archives import COMPETITION, Located, find, is_zip, zipped
 from data.cache import cached
 from data.crops import FaceSettings
 from data.errors import DataError, UsageError
+from data.mapped import NAME, find_mapped, read_mapped
 
 SYNTHETIC_COUNT = 600  # faces; trains within minutes on two cores
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)  # not the network's errors
@@ -22,7 +23,7 @@ def read_training(data, seed=0, settings=None):
     Args:
         data: "synthetic" or "synthetic:COUNT"; "kaggle", to fetch the competition's files; or the path of a folder
             with them, zipped or not, of the competition's zip, or of one file like training.csv; or the path of a set
-            on photos, as data/readers.py recognises them.
+            on photos, as data/readers.py recognises them; or that of a set that stays on disk, as data/mapped.py does.
         seed: of the synthetic faces.
         settings: `FaceSettings`: how faces are cut out of photos; None = the defaults.
 
@@ -34,8 +35,13 @@ def read_training(data, seed=0, settings=None):
         UsageError: a COUNT that is not one.
     """
     if _is_synthetic(data):
-        return _synthetic(data, seed)
+        from data.synthetic import make_faces
+
+        return make_faces(synthetic_count(data), seed)
     place = _place(data)
+    mapped = find_mapped(place)
+    if mapped:
+        return read_mapped(mapped, settings)
     album = read_photos(place, settings)
     if album is not None:
         from data.readers import faces_of
@@ -54,7 +60,7 @@ def read_photos(place, settings=None):
     place = Path(place)
     if place.is_file() and is_zip(place):
         return None
-    if place.is_dir() and find(place, "training.csv"):
+    if find_mapped(place) or (place.is_dir() and find(place, "training.csv")):
         return None
     return read_album(place, settings or FaceSettings())
 
@@ -98,13 +104,14 @@ def _is_synthetic(data):
     return data.partition(":")[0] == "synthetic"
 
 
-def _synthetic(data, seed):
+def synthetic_count(data):
+    """How many faces "synthetic" or "synthetic:COUNT" asks for; None where `data` is neither."""
+    if not _is_synthetic(data):
+        return None
     _, colon, count = data.partition(":")
     if colon and not re.fullmatch("[1-9][0-9]{0,6}", count):
         raise UsageError(f"--data: expected synthetic:COUNT with COUNT from 1 to 9999999; received {data!r}")
-    from data.synthetic import make_faces
-
-    return make_faces(count=int(count) if colon else SYNTHETIC_COUNT, seed=seed)
+    return int(count) if colon else SYNTHETIC_COUNT
 
 
 def _place(data):
@@ -145,7 +152,8 @@ def _wanted(name, places):
     if name == "training.csv":
         from data.readers import READERS
 
-        wanted += ", or a set on photos: " + ", ".join(reader.what for reader in READERS.values())
+        wanted += f", or {NAME} of a set larger than memory, or a set on photos: "
+        wanted += ", ".join(reader.what for reader in READERS.values())
     raise DataError(f"{places[-1]}: expected {wanted}; received none of them")
 
 

@@ -83,21 +83,25 @@ def _to_size(points, size):
     return (points + 0.5) * (size / 96) - 0.5
 
 
-def _pictures(plan, seed, stream, size):
+def _pictures(plan, seed, stream, size, images=None):
     """Images uint8 [n, size, size, 1] and exact slot positions float64 [n, 17, 2] of a plan's rows."""
     from data.synthetic_people import draw_person
 
-    images = np.empty((len(plan.picture), size, size, 1), np.uint8)
+    images = np.empty((len(plan.picture), size, size, 1), np.uint8) if images is None else images
     slots = np.empty((len(images), len(KAGGLE15.slot_names), 2))
     _, first, again = np.unique(plan.picture, return_index=True, return_inverse=True)
     for row in first:
         person = draw_person(np.random.default_rng([seed, stream, PERSON, plan.person[row]]))
         rng = np.random.default_rng([seed, stream, PICTURE, plan.picture[row]])
-        images[row, ..., 0], slots[row] = draw_face(rng, person, plan.framing[row], size)
-    return images[first[again]], slots[first[again]]
+        image, slots[row] = draw_face(rng, person, plan.framing[row], size)
+        images[row] = image[..., None]
+    source = first[again]
+    for row in np.flatnonzero(source != np.arange(len(images))):
+        images[row] = images[source[row]]
+    return images, slots[source]
 
 
-def make_faces(count=2000, seed=0, size=96, noise=1.0, gross=0.008):
+def make_faces(count=2000, seed=0, size=96, noise=1.0, gross=0.008, images=None):
     """A set of drawn faces, as the real set would label them.
 
     Args:
@@ -106,6 +110,7 @@ def make_faces(count=2000, seed=0, size=96, noise=1.0, gross=0.008):
         size: px of a side.
         noise: factor on the annotators' error of 0.25 to 1.5 px of a 96 px image per coordinate; 0 for exact labels.
         gross: share of rows whose labels are plainly wrong.
+        images: what takes the images, such as `data.images.Writer`; None = an array in memory.
 
     Returns:
         Faces of schema KAGGLE15, rows of the 15-point convention first; `group` is the person.
@@ -117,7 +122,7 @@ def make_faces(count=2000, seed=0, size=96, noise=1.0, gross=0.008):
 
     _check(count=count, size=size, seed=seed)
     plan = plan_rows(count, seed)
-    images, slots = _pictures(plan, seed, TRAINING, size)
+    images, slots = _pictures(plan, seed, TRAINING, size, images)
     exact = (slots + 0.5) * (96 / size) - 0.5
     labels = [
         annotate(exact[row], plan.convention[row], np.random.default_rng([seed, TRAINING, LABEL, draw]), noise, gross)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from base_models.base import mean_positions
+from base_models.base import BLOCK, mean_positions
 from base_models.batches import Batches
 from base_models.fit import compile_network, traced, train_part
 from base_models.network import build_network, freeze, set_anchor
@@ -78,8 +78,13 @@ class Specialist:
 
 
 def _locate(model, view, images, shapes):
-    seen, matrices = view.look(images, shapes)
-    return view.back(predict(model, seen), matrices)
+    """Positions [n, s, 2] px of the images; views are cut out block by block."""
+    found = [np.zeros((0, len(view.slots), 2), np.float32)]
+    for start in range(0, len(images), BLOCK):
+        some = slice(start, start + BLOCK)
+        seen, matrices = view.look(images[some], shapes[some])
+        found.append(view.back(predict(model, seen), matrices))
+    return np.concatenate(found)
 
 
 class ViewBatches(Batches):
