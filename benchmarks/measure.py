@@ -4,8 +4,10 @@ A pair is run back to back, so that whatever else the machine does slows both; a
 ratios. CPU seconds are given beside those of the clock: they leave out what other programs took.
 """
 
+import multiprocessing
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -19,22 +21,39 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 def once(function):
-    """(seconds, CPU seconds) of one call."""
-    clock, cpu = time.perf_counter(), time.process_time()
+    """(seconds, CPU seconds) of one call; those of processes that it starts, or has at work, count."""
+    clock, cpu, others = time.perf_counter(), time.process_time(), _others()
     function()
-    return time.perf_counter() - clock, time.process_time() - cpu
+    return time.perf_counter() - clock, time.process_time() - cpu + (_others() - others)
 
 
-def pairs(ours, alternative, repeats):
-    """Time two functions in turns, after one call of each to warm up.
+def _others():
+    """CPU seconds of this process's children: those that have ended, and those of `multiprocessing` that have not."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime + sum(map(_spent, multiprocessing.active_children()))
+
+
+def _spent(process):
+    """CPU seconds of a process that is still there."""
+    numbers = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def pairs(ours, alternative, repeats, timed=once):
+    """Time two sides in turns, after one call of each to warm up.
+
+    Args:
+        ours, alternative: what `timed` takes; functions.
+        repeats: how many pairs.
+        timed: function of a side to (seconds, CPU seconds).
 
     Returns:
         dict: for "ours" and "alternative" the medians and quartiles of seconds and CPU seconds; "ratio" and
         "cpu_ratio", how many times longer the alternative takes.
     """
-    ours()
-    alternative()
-    taken = [(once(ours), once(alternative)) for _ in range(repeats)]
+    timed(ours)
+    timed(alternative)
+    taken = [(timed(ours), timed(alternative)) for _ in range(repeats)]
     mine, theirs = zip(*taken, strict=True)
     return {
         "pairs": repeats,
@@ -43,6 +62,14 @@ def pairs(ours, alternative, repeats):
         "ratio": statistics.median(b[0] / a[0] for a, b in taken),
         "cpu_ratio": statistics.median(b[1] / max(a[1], 1e-9) for a, b in taken),
     }
+
+
+def single(ours, alternative):
+    """The same of what was run once: seconds of two sides; None = it never came to that."""
+    sides = {"ours": ours, "alternative": alternative}
+    told = {name: {"seconds": s, "quartiles": [s, s], "least": s, "cpu_seconds": None} for name, s in sides.items()}
+    known = ours is not None and alternative is not None
+    return {"pairs": 1, **told, "ratio": alternative / ours if known else None, "cpu_ratio": None}
 
 
 def _summary(taken):
@@ -89,9 +116,13 @@ def record(name, command, rows, **about):
 
 def told(row):
     """A row in words."""
-    ours, theirs = row["ours"], row["alternative"]
-    return (
-        f"{row['what']}: {1000 * ours['seconds']:.1f} ms (CPU {1000 * ours['cpu_seconds']:.1f}) against "
-        f"{1000 * theirs['seconds']:.1f} ms (CPU {1000 * theirs['cpu_seconds']:.1f}): "
-        f"{row['ratio']:.1f} times (CPU {row['cpu_ratio']:.1f}), {row['pairs']} pairs"
-    )
+    ratio = "" if row["ratio"] is None else f": {row['ratio']:.1f} times"
+    cpu = "" if row["cpu_ratio"] is None else f" (CPU {row['cpu_ratio']:.1f})"
+    return f"{row['what']}: {_side(row['ours'])} against {_side(row['alternative'])}{ratio}{cpu}, {row['pairs']} pairs"
+
+
+def _side(side):
+    if side["seconds"] is None:
+        return "never"
+    cpu = "" if side["cpu_seconds"] is None else f" (CPU {1000 * side['cpu_seconds']:.1f})"
+    return f"{1000 * side['seconds']:.1f} ms{cpu}"

@@ -31,11 +31,11 @@ assert len(images) == {rows}
 """
 
 
-def grown(folder, out):
-    """Write training.csv of ROWS rows, those of `folder` again and again."""
+def grown(folder, out, count=ROWS):
+    """Write training.csv of `count` rows, those of `folder` again and again."""
     with open(Path(folder) / "training.csv", encoding="ascii") as file:
         head, *lines = file.read().splitlines()
-    rows = [lines[i % len(lines)] for i in range(ROWS)]
+    rows = [lines[i % len(lines)] for i in range(count)]
     (Path(out) / "training.csv").write_text("\n".join([head, *rows, ""]), encoding="ascii")
 
 

@@ -27,19 +27,34 @@ def _row(row):
     ours, theirs = row["ours"], row["alternative"]
     target = f"{row['target']} times" if "target" in row else ""
     target = f"{row['target_seconds']} s" if "target_seconds" in row else target
+    images = row.get("images")
     cells = (
-        *(row["what"], _spread(ours), _spread(theirs), f"{row['ratio']:.1f}"),
-        *(_time(ours["cpu_seconds"]), _time(theirs["cpu_seconds"]), f"{row['cpu_ratio']:.1f}", target, row["pairs"]),
+        *(row["what"], _spread(ours, images), _spread(theirs, images), _ratio(row["ratio"])),
+        *(_time(ours["cpu_seconds"]), _time(theirs["cpu_seconds"]), _ratio(row["cpu_ratio"]), target, row["pairs"]),
     )
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def _spread(side):
+def _ratio(value):
+    """With two digits after the point where one would hide which side is ahead."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value < 2 else f"{value:.1f}"
+
+
+def _spread(side, images):
+    if side["seconds"] is None:
+        return "never"
     low, high = side["quartiles"]
-    return f"{_time(side['seconds'])} ({_time(low)}-{_time(high)})"
+    rate = f"{images / side['seconds']:.0f} images/s, " if images else ""
+    return f"{rate}{_time(side['seconds'])}" + (f" ({_time(low)}-{_time(high)})" if low < high else "")
 
 
 def _time(seconds):
+    if seconds is None:
+        return ""
+    if seconds >= 300:
+        return f"{seconds / 60:.1f} min"
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{1000 * seconds:.1f} ms"

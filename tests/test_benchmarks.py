@@ -1,17 +1,29 @@
-"""Benchmarks: pairs alternate and ratios are medians of the pairs' own; the tables come from the JSON file alone."""
+"""Benchmarks: pairs alternate and ratios are medians of the pairs' own; the tables come from the JSON file alone; both
+sides of a comparison do the same work."""
 
+import dataclasses
+import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import measure  # noqa: E402
+import pages  # noqa: E402
+import reading  # noqa: E402
 import table  # noqa: E402
+import time_to_score  # noqa: E402
+import tutorial  # noqa: E402
 
-from data.storage import read_json  # noqa: E402
+from data.storage import read_json, write_arrays, write_json  # noqa: E402
+from data.synthetic import make_faces  # noqa: E402
+
+with_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs PyTorch: pip install torch")
 
 
 @pytest.fixture
@@ -54,6 +66,221 @@ def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkey
     table.main()
     lines = (tmp_path / "a.md").read_text(encoding="utf-8").splitlines()
     assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", "<!-- first -->", "<!-- /first -->", "after")
-    assert lines[-3].startswith("| one | 2.0 ms (2.0 ms-2.0 ms) | 500.0 ms (500.0 ms-500.0 ms) | 250.0 |")
+    assert lines[-3].startswith("| one | 2.0 ms | 500.0 ms | 250.0 |")  # no spread where there is none
     assert "old" not in lines
     assert lines[2].startswith("`python a.py` on ")
+
+
+def test_cpu_seconds_count_what_a_child_process_took():
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    seconds, cpu = measure.once(lambda: subprocess.run([sys.executable, "-c", busy], check=True))
+    assert 0.3 <= cpu <= seconds + 0.1
+
+
+def test_what_was_run_once_has_no_cpu_and_may_never_end(clock, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measure, "RESULTS", tmp_path / "results.json")
+    rows = [{"what": "a", "target": 5, **measure.single(60.0, 1800.0)}, {"what": "b", **measure.single(2.0, None)}]
+    measure.record("once", "python a.py", rows)
+    assert "a: 60000.0 ms against 1800000.0 ms: 30.0 times, 1 pairs\nb: 2000.0 ms against never, 1 pairs" in (
+        capsys.readouterr().out
+    )
+    assert table.table(read_json(tmp_path / "results.json")["once"])[-2:] == [
+        "| a | 60.00 s | 30.0 min | 30.0 |  |  |  | 5 times | 1 |",
+        "| b | 2.00 s | never |  |  |  |  |  | 1 |",
+    ]
+
+
+def test_a_training_row_tells_images_per_second(clock):
+    ours = iter([9, 2, 4, 5])  # the first is the warm-up
+    row = {"what": "net", "images": 1000, **measure.pairs(lambda: clock(next(ours)), lambda: clock(5), 3)}
+    assert "| net | 250 images/s, 4.00 s (2.00 s-5.00 s) | 200 images/s, 5.00 s | 1.25 |" in table._row(row)
+
+
+def test_rows_are_repeated_up_to_a_number(tmp_path):
+    (tmp_path / "training.csv").write_text("left_eye_x,Image\n1,1 2\n2,3 4\n", encoding="ascii")
+    (tmp_path / "out").mkdir()
+    reading.grown(tmp_path, tmp_path / "out", 5)
+    lines = (tmp_path / "out" / "training.csv").read_text(encoding="ascii").splitlines()
+    assert lines == ["left_eye_x,Image", "1,1 2", "2,3 4", "1,1 2", "2,3 4", "1,1 2"]
+
+
+CURVE = [(0.0, 5.0, 4.0), (10.0, 4.0, 2.5), (20.0, 4.2, 2.0), (30.0, 3.9, 2.1)]
+
+
+@pytest.mark.parametrize(
+    ("score", "kind", "seconds"),
+    [
+        (5.0, "RMSE", 0.0),
+        (4.5, "RMSE", 10.0),
+        (4.0, "RMSE", 10.0),  # at the score is enough
+        (3.95, "RMSE", 30.0),  # it had been worse again in between
+        (3.8, "RMSE", None),
+        (2.05, "trimmed RMSE", 20.0),  # what comes after does not count
+    ],
+)
+def test_the_first_time_that_a_curve_reaches_a_score(score, kind, seconds):
+    assert time_to_score.first_reached(CURVE, score, kind) == seconds
+
+
+def test_ours_is_held_against_the_best_of_the_tutorial():
+    ours = [(100.0, 4.5, 3.0, "base"), (200.0, 3.5, 1.5, "base"), (250.0, 3.4, 1.4, "ensemble")]
+    rows = {row["what"]: row for row in time_to_score.rows_of(ours, [(s * 100, a, b) for s, a, b in CURVE])}
+    best = rows["RMSE 3.900 px (the tutorial's best)"]
+    assert (best["ours"]["seconds"], best["alternative"]["seconds"], best["ratio"]) == (200.0, 3000.0, 15.0)
+    assert best["target"] == 5
+    assert rows["trimmed RMSE 1.400 px (best of our ensemble)"]["alternative"]["seconds"] is None
+    assert rows["trimmed RMSE 1.500 px (best of our base)"]["ours"]["seconds"] == 200.0
+
+
+def test_what_a_command_took_beside_its_epochs_counts_before_the_first(tmp_path):
+    record = {"learning_rate": 0.1, "val_rmse": 4.0, "val_trimmed": 3.0, "seconds": 10.0}
+    for part, finished in (("teacher1", True), ("base", False)):
+        (tmp_path / part).mkdir()
+        if finished:
+            write_json(tmp_path / part / "history.json", {"epochs": [record, record], "summary": {}})
+            write_json(tmp_path / part / "manifest.json", {})
+        else:
+            told = np.frombuffer(b'{"history": [{"val_rmse": 3.5, "val_trimmed": 2.5, "seconds": 20.0}]}', np.uint8)
+            write_arrays(tmp_path / part / "checkpoint.npz", {"state": told})
+    curve = time_to_score.curve_of(tmp_path, {"base": {"seconds": 47.0, "finished": False}})
+    assert curve == [(17.0, 4.0, 3.0, "teacher1"), (27.0, 4.0, 3.0, "teacher1"), (47.0, 3.5, 2.5, "base")]
+
+
+def test_the_tutorial_learns_from_complete_rows_and_their_mirror_images_only():
+    faces = make_faces(12, 0)
+    points = np.array(faces.points)
+    points[3, 4] = np.nan
+    faces = dataclasses.replace(faces, points=points)
+    images, labels = tutorial.complete(faces)
+    whole = faces.labelled.all(1).sum()
+    assert whole < 12
+    assert len(images) == len(labels) == 2 * whole
+    left, right = (faces.schema.index(f"{side}_eye_center") for side in ("left", "right"))
+    assert np.allclose(labels[whole, left], [95 - labels[0, right, 0], labels[0, right, 1]])
+    assert np.array_equal(images[whole], images[0][:, ::-1])
+
+
+def test_the_tutorial_network_finds_one_point():
+    model = tutorial.tutorial_network()
+    assert model.input_shape == (None, 96, 96, 1)
+    assert model.output_shape == (None, 2)
+    # 3x3x1, 2x2x32 and 2x2x64 kernels with biases; 11x11x128 to 500, to 500, to 2
+    sizes = [9 * 32 + 32, 4 * 32 * 64 + 64, 4 * 64 * 128 + 128, 15488 * 500 + 500, 500 * 500 + 500, 500 * 2 + 2]
+    assert model.count_params() == sum(sizes)
+
+
+def test_the_points_of_the_tutorial_come_one_after_the_other(tmp_path):
+    faces = make_faces(12, 0)
+    found = {"seconds": np.array([1.0, 3.0]), "total": np.array(5.0), "cut": np.array(False)}
+    for k, name in enumerate(faces.schema.points[:2]):
+        truth = np.array(faces.points)[:, k]
+        positions = np.nan_to_num(np.stack([truth + 1, truth]))
+        write_arrays(tmp_path / f"{name}.npz", {**found, "positions": positions})
+    seconds, scores, _ = zip(*tutorial.curve(faces, faces, tmp_path), strict=True)
+    assert seconds == (0.0, 1.0, 3.0, 6.0, 8.0)  # the second begins where the first ended
+    assert scores[2] < scores[1] < scores[0]
+    assert scores[4] < scores[3]
+
+
+def test_a_plain_page_holds_every_face(tmp_path, world_of_predictions):
+    more = pages.enlarged(world_of_predictions, 7)
+    assert len(more) == 7
+    assert np.array_equal(more.images[5], world_of_predictions.images[0])
+    assert more.radius.shape[1] == 7
+    pages.plain_page(more, tmp_path / "plain.html")
+    text = (tmp_path / "plain.html").read_text(encoding="utf-8")
+    assert text.count("RMSE of each point") == 1
+    grey = np.array([[[1], [2]], [[3], [4]]], np.uint8)
+    assert pages.rgba(grey).tolist() == [[0xFF030303, 0xFF040404], [0xFF010101, 0xFF020202]]  # the lowest row first
+
+
+@pytest.fixture
+def world_of_predictions():
+    from reports.predictions import Predictions
+
+    faces = make_faces(5, 0)
+    points = np.nan_to_num(np.array(faces.points))
+    about = (faces.images, faces.ids, faces.convention, faces.points)
+    return Predictions(*map(np.array, about), {"ensemble": points}, np.ones((2, *points.shape[:2])), faces.schema)
+
+
+@with_torch
+@pytest.mark.parametrize("name", ["alexnet", "resnet"])
+def test_both_sides_train_as_many_numbers(name):
+    import torch_networks
+
+    from base_models.cost import parameters
+    from base_models.network import build_network
+    from base_models.settings import NetworkSettings
+
+    keras_network = build_network(NetworkSettings(backbone=name), 17, (96, 96, 1))
+    assert torch_networks.parameters(torch_networks.NETWORKS[name](np.zeros((17, 2)))) == parameters(keras_network)
+
+
+@with_torch
+def test_the_alexnet_of_both_sides_gives_the_same_answer():
+    import torch
+    import torch_networks
+
+    from base_models.network import build_network, dropouts, set_anchor
+    from base_models.settings import NetworkSettings
+
+    model = build_network(NetworkSettings(backbone="alexnet"), 17, (96, 96, 1), seed=1)
+    rng, anchor = np.random.default_rng(0), np.arange(34.0).reshape(17, 2)
+    set_anchor(model, anchor)
+    model.get_layer("coordinates").kernel.assign(rng.normal(0, 0.1, (720, 34)))
+    network = torch_networks.alexnet(anchor).eval()
+    trained = [network[i] for i in range(len(network)) if isinstance(network[i], torch.nn.Conv2d | torch.nn.Linear)]
+    for ours, theirs in zip([layer for layer in model.layers if hasattr(layer, "kernel")], trained, strict=True):
+        theirs.weight.data = torch.from_numpy(as_torch(np.asarray(ours.kernel), theirs))
+    images = rng.uniform(0, 255, (3, 96, 96, 1)).astype(np.float32)
+    with torch.no_grad():
+        answer = network(torch.from_numpy(images).permute(0, 3, 1, 2)).numpy()
+    assert np.abs(answer - np.asarray(model(images, training=False))).max() < 1e-2
+    assert np.std(answer - anchor) > 1
+    rates = [layer.p for layer in network if isinstance(layer, torch.nn.Dropout)]
+    assert rates == pytest.approx([layer.full_rate for layer in dropouts(model)])
+
+
+def as_torch(kernel, layer):
+    """A Keras kernel in PyTorch's order of axes; the first dense layer sees maps of 6x6, channels last."""
+    if kernel.ndim == 4:
+        return np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+    if layer.in_features == 3600:
+        kernel = kernel.reshape(6, 6, 100, -1).transpose(2, 0, 1, 3).reshape(3600, -1)
+    return np.ascontiguousarray(kernel.T)
+
+
+@with_torch
+def test_the_points_of_pytorch_move_with_the_faces():
+    import torch
+    from torch_training import augment
+
+    from data.augment import AugmentSettings
+
+    torch.manual_seed(0)
+    images, labels = torch.zeros(8, 1, 96, 96), torch.tensor([[[40.0, 50.0], [60.0, 44.0]]]).repeat(8, 1, 1)
+    images[:, 0, 49:52, 39:42] = 255
+    settings = AugmentSettings(brightness=0, contrast=0)
+    seen, moved = augment(images, labels, settings, torch.tensor([1, 0]))
+    dark, first = seen[:, 0].flatten(1), torch.arange(96.0)
+    middle = torch.stack([(dark.view(8, 96, 96) * axis).sum((1, 2)) for axis in (first, first[:, None])], -1)
+    middle = middle / dark.sum(1, keepdim=True)
+    distance = torch.linalg.norm(moved - middle[:, None], dim=-1)
+    flipped = distance[:, 0] > distance[:, 1]  # then the dot is under the label of the mirror partner
+    assert 0 < flipped.sum() < 8
+    assert distance.min(1).values.max() < 0.3
+    assert torch.linalg.norm(moved[:, 0] - torch.tensor([40.0, 50.0]), dim=-1).max() > 3
+
+
+@with_torch
+def test_what_is_not_labelled_counts_in_no_loss():
+    import torch
+    from torch_training import masked_huber
+
+    found = torch.tensor([[[1.0, 5.0]], [[7.0, 7.0]]], requires_grad=True)
+    loss = masked_huber(found, torch.tensor([[[1.5, 8.0]], [[torch.nan, torch.nan]]]), 1.0)
+    loss.backward()
+    assert loss.item() == pytest.approx((0.125 + 2.5) / 2)
+    assert found.grad[1].abs().sum() == 0
+    assert found.grad[0].tolist() == [[-0.25, -0.5]]

@@ -1,0 +1,150 @@
+"""The project's own commands on a GPU: base, fifteen specialists and ensemble, and what suits that GPU.
+
+    KERAS_BACKEND=jax python benchmarks/gpu.py --data FOLDER                  # pip install 'jax[cuda12]'
+    KERAS_BACKEND=tensorflow python benchmarks/gpu.py --data FOLDER           # pip install 'tensorflow[and-cuda]'
+    KERAS_BACKEND=jax python benchmarks/gpu.py --data FOLDER --cpu --epochs 1 --faces 300 --precision float32 --batch 64
+        --at-once 1 --point nose_tip                                          # does the script itself run?
+
+Every --precision with every --batch trains a base for a few epochs; the pair with most images/s trains the whole:
+`base_models.train`, then from that base `specialists.train --all` once for every --at-once, so many specialists side
+by side. Seconds are those of the commands from start to end, pages and imports too; `epochs` is the sum of the epochs
+alone. The rows of FOLDER/training.csv are repeated up to --faces. Prints one JSON object; scores are in it, since a
+large batch is worth nothing where it learns less.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from measure import machine
+from reading import ROWS, grown
+
+from data.storage import read_json
+
+ROOT = Path(__file__).parent.parent
+INSTALL = {"jax": "jax[cuda12]", "tensorflow": "tensorflow[and-cuda]"}
+PROBED = 3  # epochs; the first one traces and does not count
+FOUND = {
+    "jax": "import jax; print(*[d.device_kind for d in jax.devices() if d.platform == 'gpu'], sep='|')",
+    "tensorflow": "import tensorflow as tf; found = tf.config.list_physical_devices('GPU');"
+    "print(*[tf.config.experimental.get_device_details(d)['device_name'] for d in found], sep='|')",
+}
+
+
+def gpus(backend):
+    """Names of the GPUs that a backend sees. Ends the program where it is not installed."""
+    if backend not in FOUND:
+        sys.exit(f"KERAS_BACKEND: expected one of {', '.join(FOUND)}; received {backend!r}")
+    said = subprocess.run([sys.executable, "-c", FOUND[backend]], capture_output=True, text=True)
+    if said.returncode:
+        sys.exit(f"{backend} does not run: pip install '{INSTALL[backend]}'")
+    return [name for name in said.stdout.strip().split("|") if name]
+
+
+def environment(backend):
+    """Of the commands: several of them share the GPU's memory."""
+    shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+    return {**os.environ, **shared, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+
+
+def run(a, module, folder, settings, *options):
+    """Seconds of a command of the project on `a.folder`."""
+    told = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    command = [sys.executable, "-m", module, "--data", str(a.folder), "--run", str(folder), *told, *options]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, env=environment(a.backend), stdout=sys.stderr)
+    return round(time.perf_counter() - started, 2)
+
+
+def settings_of(precision, batch, epochs):
+    """Settings of a whole run: every epoch is trained."""
+    own = {"precision": precision, "batch_size": batch, "epochs": epochs, "patience": 0}
+    named = {f"{part}.{key}": value for part in ("train", "specialist.train") for key, value in own.items()}
+    return {"teachers.count": 0, **named}
+
+
+def history(part):
+    return read_json(Path(part) / "history.json")
+
+
+def probed(a, out):
+    """Images/s of the base in every precision with every batch size."""
+    found = []
+    for precision in a.precision:
+        for batch in a.batch:
+            folder = out / f"probe_{precision}_{batch}"
+            run(a, "base_models.train", folder, settings_of(precision, batch, PROBED))
+            told = history(folder / "base")
+            fastest = min(epoch["seconds"] for epoch in told["epochs"][1:])
+            rate = round(told["summary"]["rows"] / fastest, 1)
+            found.append({"precision": precision, "batch": batch, "images_per_second": rate})
+            print(f"{precision}, batches of {batch}: {rate} images/s", file=sys.stderr)
+    return found
+
+
+def whole(a, out, settings):
+    """Seconds and scores of a base, and of specialists and ensemble for every --at-once."""
+    base = {"seconds": run(a, "base_models.train", out / "base", settings), **_trained(out / "base" / "base")}
+    which = [part for point in a.point for part in ("--keypoint", point)] or ["--all"]
+    found = []
+    for count in a.at_once:
+        folder = out / f"at_once_{count}"
+        shutil.copytree(out / "base" / "base", folder / "base")
+        jobs = ["--jobs", str(count)] if count > 1 else []
+        seconds = run(a, "specialists.train", folder, settings, *which, *jobs)
+        parts = [_trained(part) for part in sorted((folder / "specialists").iterdir())]
+        told = {"at_once": count, "seconds": seconds, "epochs": round(sum(part["epochs"] for part in parts), 2)}
+        found.append({**told, "with_base": round(base["seconds"] + seconds, 2), "val_rmse": _merged(folder)})
+    return {"base": base, "specialists": found}
+
+
+def _trained(part):
+    told = history(part)
+    seconds = sum(epoch["seconds"] for epoch in told["epochs"])
+    return {"epochs": round(seconds, 2), "val_rmse": round(told["summary"]["val_rmse"], 4)}
+
+
+def _merged(folder):
+    """RMSE px of the ensemble on the held-out faces."""
+    from reports.bootstrap import rmse
+    from reports.predictions import Predictions
+
+    predictions = Predictions.load(folder / "ensemble" / "predictions.npz")
+    return round(float(rmse(predictions.errors())), 4)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("--data", required=True, metavar="FOLDER")
+    add("--precision", nargs="+", default=["float32", "mixed_bfloat16"])
+    add("--batch", nargs="+", type=int, default=[32, 128, 512], metavar="N")
+    add("--at-once", nargs="+", type=int, default=[1, 4, 15], metavar="N", help="specialists side by side")
+    add("--epochs", type=int, default=50, metavar="N", help="of each network (default: %(default)s)")
+    add("--faces", type=int, default=ROWS, metavar="N", help="(default: %(default)s)")
+    add("--point", action="append", default=[], metavar="NAME", help="only these specialists")
+    add("--cpu", action="store_true", help="go on without a GPU, to try the script itself")
+    a = parser.parse_args()
+    a.backend = os.environ.get("KERAS_BACKEND", "jax")
+    names = gpus(a.backend)
+    if not names and not a.cpu:
+        sys.exit(f"no GPU: {a.backend} sees none on this machine")
+    with tempfile.TemporaryDirectory() as name:
+        a.folder, out = Path(name) / "data", Path(name)
+        a.folder.mkdir()
+        grown(a.data, a.folder, a.faces)
+        rates = probed(a, out)
+        best = max(rates, key=lambda found: found["images_per_second"])
+        found = whole(a, out, settings_of(best["precision"], best["batch"], a.epochs))
+    about = {"gpu": names, "backend": a.backend, "faces": a.faces, "epochs": a.epochs, "machine": machine()}
+    print(json.dumps({**about, "probed": rates, "chosen": best, **found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

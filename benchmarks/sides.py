@@ -1,0 +1,55 @@
+"""A side of a pair in a process of its own, which waits while the other one is measured.
+
+Two libraries in one process would share its threads and its memory, and whichever was imported first would choose them.
+"""
+
+import json
+import subprocess
+import sys
+
+from measure import once
+
+
+class Side:
+    """A process that runs its side once whenever it is told to.
+
+    Args:
+        arguments: of Python; the program there calls `serve`.
+
+    Attributes:
+        about: JSON object, what the side says of itself.
+    """
+
+    def __init__(self, *arguments):
+        command = [sys.executable, *map(str, arguments)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.about = self._said()
+
+    def once(self):
+        """(seconds, CPU seconds) of one run there."""
+        self.process.stdin.write("once\n")
+        self.process.stdin.flush()
+        return tuple(self._said())
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+    def _said(self):
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"a side has ended with status {self.process.wait()}")
+        return json.loads(line)
+
+
+def serve(make):
+    """Be a side until the other end closes.
+
+    Args:
+        make: function to (what to run, JSON object about it). What it and the other prints goes to stderr.
+    """
+    answers, sys.stdout = sys.stdout, sys.stderr
+    function, about = make()
+    print(json.dumps(about), file=answers, flush=True)
+    for _ in sys.stdin:
+        print(json.dumps(once(function)), file=answers, flush=True)

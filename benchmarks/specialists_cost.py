@@ -1,0 +1,87 @@
+"""What fifteen specialists cost: their training time against their base's, and against training each one in full.
+
+    python benchmarks/specialists_cost.py --data FOLDER --run RUN --out FOLDER [--point NAME ...]
+
+RUN is a finished run of `specialists.train --all` on FOLDER; its histories say what each part took and reached. Three
+points are then trained again from the same base and on the same faces, with nothing frozen, into OUT; the same command
+goes on there. What the run had measured beside other work, or on another machine, is no match for what is trained now:
+--again trains the frozen ones of these points anew too, into OUT.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from measure import record, single
+
+from data.runs import Part
+
+POINTS = ("left_eye_center", "nose_tip", "mouth_right_corner")
+
+
+def cost(run):
+    """(seconds of the base, dict of point to the summary of its specialist)."""
+    run = Path(run)
+    parts = {folder.name: Part(folder) for folder in sorted((run / "specialists").iterdir())}
+    return Part(run / "base").history()[1]["seconds"], {n: p.history()[1] for n, p in parts.items() if p.finished}
+
+
+def scores(folder):
+    """(summary, trimmed RMSE px of the epoch that was kept) of a finished specialist."""
+    epochs, summary = Part(folder).history()
+    return summary, epochs[summary["best_epoch"] - 1]["val_trimmed"]
+
+
+def row(point, frozen, full):
+    """Row of a point: the specialist with frozen blocks against the one that trained in full."""
+    (a, a_trimmed), (b, b_trimmed) = frozen, full
+    told = f"{a['val_rmse']:.3f} px, trimmed {a_trimmed:.3f}, against {b['val_rmse']:.3f}, trimmed {b_trimmed:.3f}"
+    return {"what": f"{point}: frozen against in full ({told})", **single(a["seconds"], b["seconds"])}
+
+
+def trained(a):
+    """Train the points of `a` in full and, where asked for, with what is frozen by default."""
+    from base_models.base import load_base, split_faces
+    from base_models.settings import SpecialistSettings, SplitSettings, flatten, with_overrides
+    from data.sources import read_training
+    from specialists.specialist import Looked, train_specialist
+
+    base = load_base(a.run)
+    made, faces = base.part.settings(), read_training(a.data)
+    split = split_faces(faces, with_overrides(SplitSettings(), made["split"]), made["seed"])
+    sides = [Looked(side, sum(base.look(side.images, flip=True)) / 2) for side in (split.train, split.validation)]
+    for point in a.point:
+        kept = Part(Path(a.run) / "specialists" / point).settings()["specialist"]
+        settings = with_overrides(SpecialistSettings(), flatten(kept), point)
+        if a.again:
+            train_specialist(point, base, *sides, settings, Path(a.out) / "frozen")
+        train_specialist(point, base, *sides, dataclasses.replace(settings, frozen=0), Path(a.out) / "full")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    for name in ("--data", "--run", "--out"):
+        add(name, required=True, metavar="FOLDER")
+    add("--point", action="append", metavar="NAME", help=f"may be repeated (default: {', '.join(POINTS)})")
+    add("--again", action="store_true", help="train the frozen ones again too, beside those in full")
+    a = parser.parse_args()
+    a.point = a.point or list(POINTS)
+    base, summaries = cost(a.run)
+    total = sum(summary["seconds"] for summary in summaries.values())
+    what = f"{len(summaries)} specialists together against their base"
+    rows = [{"what": what, "target": 1, **single(total, base)}]
+    from base_models.options import load_keras
+
+    load_keras()
+    trained(a)
+    frozen = Path(a.out) / "frozen" if a.again else Path(a.run)
+    for point in a.point:
+        sides = (scores(folder / "specialists" / point) for folder in (frozen, Path(a.out) / "full"))
+        rows.append(row(point, *sides))
+    again = " --again" * a.again
+    record("specialists", f"python benchmarks/specialists_cost.py --data REPLICA --run RUN --out OUT{again}", rows)
+
+
+if __name__ == "__main__":
+    main()
