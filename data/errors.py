@@ -11,6 +11,7 @@ STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How the backend's libraries say that there is no memory, besides MemoryError: as ImportError, or types of their own.
 NO_MEMORY = ("failed to map segment", "annot allocate memory", "OOM when allocating", "bad_alloc")
+MEMORY = "out of memory: choose a smaller set, batch or network"
 AGAIN = 0.05  # seconds until a stop that was swallowed is asked for again
 
 
@@ -84,6 +85,9 @@ def command(main):
         if not told:
             raise  # a defect of ours is not hidden
         status = _say(one_line(told), 1)
+        if told == MEMORY:  # the backend's threads may never come to their end, for want of memory
+            _drop_unwanted_output()
+            os._exit(status)
     sys.unraisablehook = before
     _drop_unwanted_output()
     sys.exit(status or 0)
@@ -92,7 +96,7 @@ def command(main):
 def _of_the_machine(error):
     """What to say of an error that is the machine's: no memory, no space, no such file. None of another."""
     if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
-        return "out of memory: choose a smaller set, batch or network"
+        return MEMORY
     if isinstance(error, OSError):
         why = error.strerror or str(error)
         why = f"no space: {why}; what was saved before is kept" if error.errno in FULL else why

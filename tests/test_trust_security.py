@@ -277,7 +277,7 @@ def test_many_visitors_at_once_all_get_their_own_answer(place, figures, visitors
     before = psutil.Process(process.pid).memory_info().rss
 
     def visit(i):
-        said = uploaded(address, {"name": [f"{i}.png"], "content": [photo(i % 4)]})
+        said = uploaded(address, {"name": [f"{i}.png"], "content": [photo(i % 4)]}, 30 + 10 * visitors)
         faces = ["no face found", "1 face", "2 faces", "3 faces"][i % 4]
         return said == f"{i}.png: {faces} on 50 x 40 px."
 
