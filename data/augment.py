@@ -6,7 +6,6 @@ interpolated once. Matrices act on (x, y) in px with (0, 0) the centre of the fi
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in grey (ITU-R BT.601)
@@ -158,6 +157,8 @@ def move(points, matrices):
 
 def warp(images, matrices, size):
     """Draw images [n, H, W, C] under matrices [n, 2, 3] at `size` (H, W): uint8 [n, *size, C]."""
+    import cv2  # late: settings are read without it
+
     out = np.empty((len(images), *size, images.shape[-1]), np.uint8)
     for i, image in enumerate(images):
         out[i] = cv2.warpAffine(
@@ -198,6 +199,8 @@ def _painted(images, patches):
 
 def _light(images, draws):
     """Blur, contrast, brightness, saturation and noise: uint8 [n, H, W, C] -> float32 in 0..255."""
+    import cv2
+
     out = images.astype(np.float32)
     for i in np.flatnonzero(draws.blur > 0.1):  # below 0.1 px a blur changes nothing
         out[i] = cv2.GaussianBlur(out[i], (0, 0), float(draws.blur[i])).reshape(out[i].shape)
