@@ -10,6 +10,7 @@ import numpy as np
 from base_models.batches import Batches, part_seed
 from base_models.fit import compile_network, traced, train_part
 from base_models.network import build_network, set_anchor
+from base_models.precision import in_float32, same_weights
 from base_models.predict import BATCH, predict, predict_mirrored, validation_scores
 from base_models.pretrained import start_pretrained
 from base_models.progress import say
@@ -139,7 +140,9 @@ def _train(faces, settings, run, seed, name, split, teachers, shared=False):
     with part.opened():
         count, shape = len(faces.schema.slot_names), tuple(part.identity["shape"])
         make = _compiled if shared else _compiled.__wrapped__
-        model = make(settings.network, traced(settings.train), count, shape, here)
+        train = traced(settings.train)
+        model = make(settings.network, train, count, shape, here)
+        judge = model if train == in_float32(train) else make(settings.network, in_float32(train), count, shape, here)
         set_weights(model, model.pristine_weights, "fresh weights")
         if not part.checkpoint.exists():
             start_pretrained(model, settings.network)
@@ -150,11 +153,11 @@ def _train(faces, settings, run, seed, name, split, teachers, shared=False):
             model,
             settings.train,
             lambda epoch: Batches(split.train, slots, settings.augment, settings.train.batch_size, here, epoch),
-            lambda model: validation_scores(predict(model, split.validation.images), truth),
+            lambda model: validation_scores(predict(same_weights(judge, model), split.validation.images), truth),
             name,
             {"rows": len(split.train), "validation_rows": len(split.validation), "teachers": len(teachers)},
         )
-    return Base(model, faces.schema, part)
+    return Base(same_weights(judge, model), faces.schema, part)
 
 
 @functools.lru_cache(maxsize=2)
@@ -203,8 +206,8 @@ def _network(made, settings, seed):
     with_overrides(FaceSettings(), {"height": height, "width": width})  # raises where these are no sizes
     if channels not in (1, 3):
         raise ValueError(f"{channels!r} channels")
-    slots, train = len(schema_of(made["schema"]).slot_names), made["train"]
-    return build_network(settings, slots, tuple(made["shape"]), train["precision"], seed, train["loss"])
+    slots = len(schema_of(made["schema"]).slot_names)
+    return build_network(settings, slots, tuple(made["shape"]), "float32", seed, made["train"]["loss"])
 
 
 def mean_positions(slots, size):

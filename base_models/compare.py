@@ -180,6 +180,8 @@ def main(argv=None):
     add("--for", dest="own", metavar="NETWORK:KEY=VALUE", action="append", default=[], help=own_help)
     add_jobs_options(made)
     a = made.parse_args(argv)
+    if a.precision:
+        raise UsageError("--precision: a comparison takes --set train.precision=..., or --for for single networks")
     where = jobs_of(a)
     names = networks_named(a.networks)
     a.set = a.set if a.epochs is None else [*a.set, f"train.epochs={a.epochs}"]

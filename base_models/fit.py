@@ -20,11 +20,12 @@ from base_models.averaging import Averaging
 from base_models.batches import part_seed
 from base_models.losses import make_loss
 from base_models.network import dropouts
+from base_models.precision import bound_to
 from base_models.progress import BatchBar, say
 from base_models.schedules import dropout_factor, learning_rate, optimizer
 from base_models.settings import TrainSettings
 from base_models.weights import check_array, check_weights, get_weights, lent, set_weights
-from data.errors import TrainingError
+from data.errors import RunError, TrainingError
 from data.storage import read_arrays, understood, write_arrays
 
 LARGEST = 4 << 30  # bytes of a checkpoint: it holds a network up to five times
@@ -98,11 +99,12 @@ def train_part(part, model, settings, make_batches, validate, name, about, const
     Raises:
         TrainingError: the loss or the validation RMSE is no longer finite. The last good state is kept.
     """
-    state = _restore(part, model)
+    where = bound_to(settings)
+    state = _restore(part, model, where)
     seed = part_seed(json.dumps(part.identity, sort_keys=True), "dropout")
     while not state.finished(settings):
         _run_epoch(model, settings, make_batches, validate, state, seed, name)
-        _save(part, model, state)
+        _save(part, model, state, where)
     set_weights(model, state.best, part.folder)
     summary = {
         **about,
@@ -180,19 +182,24 @@ def _tell(name, epochs, state):
     )
 
 
-def _save(part, model, state):
-    """Replace the checkpoint."""
+def _save(part, model, state, where=None):
+    """Replace the checkpoint; `where` is the machine that it is bound to, None = any."""
     arrays = {f"model/{name}": array for name, array in get_weights(model).items()}
     arrays |= {f"best/{name}": array for name, array in state.best.items()}
     arrays |= {f"average/{name}": array for name, array in state.average.items()}
     arrays |= {f"optimizer/{i}": np.asarray(v) for i, v in enumerate(model.optimizer.variables)}
     told = {"history": state.history, "best_epoch": state.best_epoch, "of": part.digest}
+    told |= {} if where is None else {"machine": where}
     meta = json.dumps(told, allow_nan=False)
     write_arrays(part.checkpoint, arrays | {"state": np.frombuffer(meta.encode(), np.uint8)})
 
 
-def _restore(part, model):
-    """State from the checkpoint, with model and optimiser set; a fresh state and optimiser where there is none."""
+def _restore(part, model, where=None):
+    """State from the checkpoint, with model and optimiser set; a fresh state and optimiser where there is none.
+
+    Raises:
+        RunError: damaged, or bound to another machine than `where`.
+    """
     if not part.checkpoint.exists():
         for variable, value in zip(model.optimizer.variables, model.pristine_optimizer, strict=True):
             variable.assign(value)
@@ -205,6 +212,7 @@ def _restore(part, model):
         _check_history(state)
         if meta.get("of", part.digest) != part.digest:  # those of earlier versions do not say
             raise ValueError("that of another training")
+        _check_machine(part, meta.get("machine"), where)
     for i, (variable, value) in enumerate(zip(model.optimizer.variables, stored, strict=True)):
         check_array(value, variable, f"{part.checkpoint}: optimizer/{i}")
     for kept in filter(None, (state.best, state.average)):
@@ -214,6 +222,14 @@ def _restore(part, model):
         variable.assign(value)
     say(f"{part.folder.name}: goes on after epoch {state.epoch}")
     return state
+
+
+def _check_machine(part, begun, where):
+    if begun != where:
+        raise RunError(
+            f"{part.checkpoint}: a training in bfloat16 goes on only on a machine like that which began it: {begun}; "
+            f"received {where}: go on there, or delete {part.folder} to train it again"
+        )
 
 
 def _check_history(state):

@@ -49,7 +49,7 @@ def pooled(blocks, slots, size, rate, gives):
 
 def _coordinates(x, slots, size, gives):
     numbers = 3 if gives == "spread" else 2
-    x = layers.Dense(slots * numbers, kernel_initializer="zeros", name="coordinates")(x)
+    x = layers.Dense(slots * numbers, kernel_initializer="zeros", name="coordinates", dtype="float32")(x)
     return Positions(slots, SCALE * size[1] / 96, numbers, name="positions", dtype="float32")(x)
 
 
@@ -78,7 +78,7 @@ def heatmap(blocks, slots, size, rate, gives, dense_units=64, decoding="soft_arg
     x = layers.BatchNormalization(momentum=0.9, name="refine_norm")(x)
     x = layers.ReLU(name="refine_relu")(x)
     x = ScheduledDropout(rate, name="refine_dropout")(x)
-    x = layers.Conv2D(slots, 1, name="maps")(x)
+    x = layers.Conv2D(slots, 1, name="maps", dtype="float32")(x)
     return MapPositions(size, decoding, gives, name="positions", dtype="float32")(x)
 
 

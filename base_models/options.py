@@ -12,7 +12,7 @@ NEEDED = 4 << 30  # bytes of address space; the smallest training has mapped 3.1
 
 
 def add_common_options(parser):
-    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set."""
+    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set, --precision."""
     from base_models.recipes import ListRecipes
 
     add = parser.add_argument
@@ -23,6 +23,11 @@ def add_common_options(parser):
     add("--list-recipes", action=ListRecipes, help="tell them, one line each")
     add("--settings", metavar="FILE", help="JSON file of settings; fields: base_models/settings.py")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as train.epochs=20")
+    add(
+        "--precision",
+        choices=("float32", "bfloat16", "mixed_bfloat16", "auto"),
+        help="of training; auto: what is faster here, measured once (default: as the settings say, float32)",
+    )
 
 
 def add_jobs_options(parser):
@@ -86,7 +91,9 @@ def read_options(a, keypoints=()):
     for name in points:
         faces.schema.named(name)
     load_keras()
-    return settings, points, faces
+    from base_models.precision import with_precision
+
+    return with_precision(settings, a.precision, faces, a.run), points, faces
 
 
 def check_memory():

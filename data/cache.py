@@ -65,6 +65,11 @@ def _root():
     return Path(os.devnull if root.startswith("~") else root)  # a user without a home has no cache
 
 
+def cache_folder():
+    """Folder of what is found out once for each machine; one that cannot be made where the user has none."""
+    return _root()
+
+
 def _notice(text):
     print(f"notice: {text}", file=sys.stderr, flush=True)
 

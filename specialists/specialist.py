@@ -11,6 +11,7 @@ from base_models.base import BLOCK, mean_positions
 from base_models.batches import Batches
 from base_models.fit import compile_network, traced, train_part
 from base_models.network import build_network, freeze, set_anchor
+from base_models.precision import in_float32, same_weights
 from base_models.predict import mirrored, predict, validation_scores
 from base_models.progress import say
 from base_models.settings import SpecialistSettings, flatten, with_overrides
@@ -165,12 +166,14 @@ def train_specialist(point, base, train, validation, settings, run, seed=None):
     with part.opened():
         arguments = network_arguments(settings, len(picked), part.identity)
         model = _compiled(*arguments)
+        judge = _compiled(*network_arguments(settings, len(picked), part.identity, in_float32(settings.train)))
         copied = _start(model, base, view, train.shapes, slots, train.faces.size)
         say(f"{point}: from the base: {copied}")
         truth = validation.faces.slots[:, picked]
 
         def validate(model):
-            return validation_scores(_locate(model, view, validation.faces.images, validation.shapes), truth)
+            found = _locate(same_weights(judge, model), view, validation.faces.images, validation.shapes)
+            return validation_scores(found, truth)
 
         before = {"start": validate(model), "base": validation_scores(validation.shapes[:, picked], truth)}
         return train_part(
@@ -224,10 +227,10 @@ def wide_enough(settings, schema, point, reference, width):
     return dataclasses.replace(settings, width=float(side), size=size)
 
 
-def network_arguments(settings, slots, made):
-    """Arguments of `_compiled` for a specialist."""
+def network_arguments(settings, slots, made, train=None):
+    """Arguments of `_compiled` for a specialist; `train` in place of its own `TrainSettings`."""
     shape = (settings.size, settings.size, made["shape"][2])
-    return settings.network, traced(settings.train), slots, shape, settings.frozen, made["seed"]
+    return settings.network, traced(train or settings.train), slots, shape, settings.frozen, made["seed"]
 
 
 @functools.lru_cache(maxsize=4)  # about 22 MB stay per network built, and tracing it takes seconds: share it
@@ -269,4 +272,5 @@ def load_specialist(run, point):
         settings = with_overrides(SpecialistSettings(), flatten(made["specialist"]), "specialist")
         settings = wide_enough(settings, schema, point, reference, made["shape"][1])
         view = View(picked, reference, settings.width, settings.size)
-        return Specialist(point, view, network_arguments(settings, len(picked), made), weights, part)
+        arguments = network_arguments(settings, len(picked), made, in_float32(settings.train))
+        return Specialist(point, view, arguments, weights, part)
