@@ -1,16 +1,18 @@
 """Tasks on the machines of a Ray or Dask cluster: see `base_models.jobs`. What is done there: `base_models.hosts`."""
 
 import os
+import time
 from collections import deque
 
 from base_models.hosts import Order, host, sees
-from base_models.jobs import say, told
+from base_models.jobs import POLL, say, told
 from base_models.parcels import files_in, store_files
 from base_models.seats import FAILED, LOST, THREADS
 from data.errors import ProjectError, UsageError, one_line
 
 PASSED = ("KERAS_", "TF_", "XLA_", "JAX_")  # variables of this process that the cluster's have too
 KNOWN = ("ray", "dask")
+WAIT = 60  # seconds for the first worker of a cluster
 TOPIC = "keypoint-progress-"
 
 
@@ -104,20 +106,24 @@ class OnRay(Cluster):
         lost = ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "ObjectLostError")
         self.ray, self.lost = ray, tuple(getattr(ray.exceptions, name) for name in lost)
         _connected(lambda: _with_own_signals(lambda: _ray_init(ray, address)), f"ray://{address}" if address else "ray")
-        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-        cpus = [int(node["Resources"]["CPU"]) for node in nodes]
-        super().__init__(work, sum(cpus), min(cpus), jobs, count)
-        here = On(ray.get_runtime_context().get_node_id(), soft=False)  # progress ends with no other machine
-        self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-        look = ray.remote(sees)
-        asked = [
-            look.options(num_cpus=0, scheduling_strategy=On(node["NodeID"], soft=False)).remote(
-                str(work.root), work.crate
-            )
-            for node in nodes
-        ]
-        self.shared = all(ray.get(asked))
-        self.cargo_there = None if self.shared else ray.put(self.cargo())
+        try:
+            nodes = _with_cpus(ray)
+            cpus = [int(node["Resources"]["CPU"]) for node in nodes]
+            super().__init__(work, sum(cpus), min(cpus), jobs, count)
+            here = On(ray.get_runtime_context().get_node_id(), soft=False)  # progress ends with no other machine
+            self.queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
+            look = ray.remote(sees)
+            asked = [
+                look.options(num_cpus=0, scheduling_strategy=On(node["NodeID"], soft=False)).remote(
+                    str(work.root), work.crate
+                )
+                for node in nodes
+            ]
+            self.shared = all(ray.get(asked))
+            self.cargo_there = None if self.shared else ray.put(self.cargo())
+        except BaseException:
+            self.close()
+            raise
 
     def begin(self, order):
         """Begin a task: a Future."""
@@ -137,6 +143,17 @@ class OnRay(Cluster):
 def _ray_init(ray, address):
     options = {"address": address} if address else {}
     ray.init(**options, log_to_driver=False, logging_level="ERROR")
+
+
+def _with_cpus(ray):
+    """The cluster's nodes that have CPUs. They may come after the head."""
+    end = time.monotonic() + WAIT
+    while time.monotonic() < end:
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+        if nodes:
+            return nodes
+        time.sleep(POLL)
+    raise ProjectError(f"--cluster ray: expected a node with a CPU; received none within {WAIT} s")
 
 
 def _ray_host(order, cargo, queue):
@@ -179,13 +196,13 @@ class OnDask(Cluster):
         options = {"address": f"tcp://{address}", "timeout": 20} if address else own | {"silence_logs": "ERROR"}
         self.client = _connected(lambda: Client(**options), f"dask://{address}" if address else "dask")
         self.lost, self.lines, self.topic = KilledWorker, deque(), TOPIC + work.crate
-        _connected(lambda: self.client.wait_for_workers(1, 60), "dask")
+        _connected(lambda: self.client.wait_for_workers(1, WAIT), "dask")
         threads = list(self.client.nthreads().values())
         super().__init__(work, sum(threads), max(threads), jobs, count)
         self.client.subscribe_topic(self.topic, lambda event: self.lines.append(tuple(event[1])))
         self.executor = self.client.get_executor(pure=False)
         self.shared = all(self.client.run(sees, str(work.root), work.crate).values())
-        self.cargo_there = None if self.shared else self.client.scatter(self.cargo(), hash=False)
+        self.cargo_there = None if self.shared else self.client.scatter([self.cargo()], hash=False)[0]
 
     def begin(self, order):
         """Begin a task: a Future."""

@@ -6,9 +6,10 @@ executor of its own (joblib's loky, one process), since a pool is lost as a whol
 """
 
 import concurrent.futures
+import os
 import sys
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from base_models.seats import DONE, LOST, Seat, cores, ended
@@ -80,6 +81,7 @@ def run_all(work, tasks, where, done):
     """
     if not tasks:
         return
+    work = replace(work, root=Path(os.path.abspath(work.root)))  # a worker may stand in another folder
     place = _place(work, where, len(tasks))
     try:
         _tend(place, tasks, done)

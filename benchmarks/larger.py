@@ -42,11 +42,11 @@ def write_set(folder, count):
         sys.exit(f"error: {folder.parent}: expected {needed / 1e9:.1f} GB free; received {free / 1e9:.1f} GB")
     folder.mkdir()
     rows, noise = np.arange(count), np.random.default_rng(2)
-    shade = noise.integers(-20, 21, (64, *drawn.images.shape[1:]), np.int16)
+    shade = noise.integers(0, 16, (64, *drawn.images.shape[1:]), np.uint8)
 
     def fill(images):
         for row in rows:
-            images[row] = np.clip(drawn.images[row % DRAWN] + shade[row % 64] + row % 7, 0, 255)
+            images[row] = drawn.images[row % DRAWN] ^ shade[row % 64]  # other low bits: grey levels up to 15 off
         labels = drawn.points[rows % DRAWN], drawn.convention[rows % DRAWN]
         return Faces(images, *labels, rows % max(count // 100, 100), rows, drawn.schema, "synthetic")
 
