@@ -31,6 +31,8 @@ from reports.bootstrap import resamples, trimmed_interval
 from reports.comparison import build_comparison, comparison_page
 from specialists import ensemble, submission
 
+pytestmark = pytest.mark.xdist_group("compare")
+
 ROOT = Path(__file__).parents[1]
 NAMES = "nose_small,points68,nose_tiny"  # 96 px are too few for points68
 SMALL = ["--epochs=1", "--set=network.filters=4", "--set=train.batch_size=16", "--seed=3"]
@@ -68,6 +70,7 @@ def held_out(place):
     return split_faces(read_training(str(place / "data"), 3), Settings().split, 3).validation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nose_small", "nose_tiny"])
 def test_rows_say_what_the_networks_reach_and_cost(place, name):
     row, base, held = rows(place / "run")[name], load_base(place / "run" / name), held_out(place)
@@ -88,6 +91,7 @@ def test_rows_say_what_the_networks_reach_and_cost(place, name):
     assert row["ms_1"] > 0 < row["ms_64"]
 
 
+@pytest.mark.slow
 def test_a_network_that_fails_says_why_and_ends_no_other(place):
     assert list(rows(place / "run")) == NAMES.split(",")
     why = "network.backbone: expected at least 2x2 px at its layer pool5"
@@ -97,6 +101,7 @@ def test_a_network_that_fails_says_why_and_ends_no_other(place):
     assert why in (place / "run" / "comparison.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_table_is_aligned_with_the_most_accurate_first(place):
     head, first, second = place.said[:3]
     assert len({len(head), len(first), len(second)}) == 1
@@ -105,6 +110,7 @@ def test_the_table_is_aligned_with_the_most_accurate_first(place):
     assert f"{rows(place / 'run')[order[0]]['parameters']:,}" in first.split()
 
 
+@pytest.mark.slow
 def test_the_same_command_again_trains_nothing(place, capsys):
     before, old = tiny.files(place / "run"), rows(place / "run")
     assert len(run(compare.main, *place.options).splitlines()) == len(place.said)
@@ -119,6 +125,7 @@ def test_the_same_command_again_trains_nothing(place, capsys):
         }
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_as_if_it_were_alone(place, tmp_path):
     options = ["--data", place / "data", "--seed", 3, "--settings", place / "run" / "nose_tiny" / "settings.json"]
     run(base_command.main, *options, "--run", tmp_path)
@@ -127,6 +134,7 @@ def test_a_network_is_trained_as_if_it_were_alone(place, tmp_path):
     ).read_bytes()
 
 
+@pytest.mark.slow
 def test_every_network_goes_on_to_a_submission(place):
     """With the other commands, by the settings that the comparison leaves."""
     network, out = place / "run" / "nose_tiny", place / "out.csv"
@@ -137,6 +145,7 @@ def test_every_network_goes_on_to_a_submission(place):
     assert len(out.read_text().splitlines()) == len(asked)
 
 
+@pytest.mark.slow
 def test_a_stopped_comparison_goes_on_where_it_was(place, tmp_path, monkeypatch):
     from base_models import base
 
@@ -163,6 +172,7 @@ def test_a_stopped_comparison_goes_on_where_it_was(place, tmp_path, monkeypatch)
         assert (tmp_path / weights).read_bytes() == (place / "run" / weights).read_bytes()
 
 
+@pytest.mark.slow
 def test_where_no_network_can_be_trained_the_first_reason_is_the_error(place, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         command(lambda: run(compare.main, *place.options, "--networks", "points68", "--run", tmp_path))
@@ -171,6 +181,7 @@ def test_where_no_network_can_be_trained_the_first_reason_is_the_error(place, tm
     assert "why" in rows(tmp_path)["points68"]
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_comparison(place, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -407,6 +418,7 @@ def test_headings_sort_and_measures_switch(page):
 # ---- kills ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_kill_9_and_the_same_command_give_the_same_weights(place, tmp_path):
     call = [sys.executable, "-m", "base_models.compare", *map(str, place.options), "--run", str(tmp_path / "run")]

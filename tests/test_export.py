@@ -33,6 +33,8 @@ from specialists.photos import Training
 from specialists.pipeline import train_specialists
 from specialists.predictor import Predictor
 
+pytestmark = pytest.mark.xdist_group("export")
+
 FACES = make_faces(40, seed=2, size=32)
 POINTS = ("nose_tip", "left_eye_center", "left_eye_inner_corner", "mouth_left_corner", "mouth_center_bottom_lip")
 PARITY = 0.25  # px, of networks with noise for weights, to which a grey level that OpenCV rounds differently matters
@@ -56,6 +58,7 @@ def networks(backbone, count, **more):
     return build, [shaken(fresh, seed) for seed in range(count)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "more"),
     [
@@ -88,6 +91,7 @@ def test_networks_side_by_side_say_what_each_says_alone(backbone, more, common):
     np.testing.assert_allclose(found, wanted, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_layers_that_are_equal_in_all_networks_are_computed_without_groups():
     build, weights = networks("resnet", 3, filters=4, dense_units=8)
     same = {name: value for name, value in weights[0].items() if name.startswith("st")}
@@ -146,6 +150,7 @@ def check(found, ensemble, images, convention):
     assert np.abs(points["ensemble"] - points["base"]).max() > 2 * PARITY  # and the specialists have a say
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convention", [0, 1])
 @pytest.mark.parametrize("flip", [True, False])
 def test_the_graph_says_what_the_ensemble_says(team, convention, flip):
@@ -153,6 +158,7 @@ def test_the_graph_says_what_the_ensemble_says(team, convention, flip):
     check(answers(Merged(made, convention), FACES.images[:9]), made, FACES.images[:9], convention)
 
 
+@pytest.mark.slow
 def test_so_does_that_of_several_runs(team):
     """The second has no specialists; a third is its base with one specialist, of weights of its own."""
     first, second = team
@@ -162,6 +168,7 @@ def test_so_does_that_of_several_runs(team):
     check(answers(Merged(made, 0), FACES.images[:5]), made, FACES.images[:5], 0)
 
 
+@pytest.mark.slow
 def test_a_specialist_whose_word_cannot_change_anything_is_left_out(ensemble):
     weight = np.where(np.arange(len(KAGGLE15.slot_names)) == KAGGLE15.index("nose_tip"), 0.5, 0.0)
     slope = np.array([1.0, 0.5, 0.0, 0.1, 0.1])
@@ -173,6 +180,7 @@ def test_a_specialist_whose_word_cannot_change_anything_is_left_out(ensemble):
     check(answers(graph, FACES.images[:4]), made, FACES.images[:4], 0)
 
 
+@pytest.mark.slow
 def test_views_are_cut_out_as_opencv_does_it(ensemble):
     """But for a few pixels that lie between two grey levels, or two thirty-seconds of a pixel."""
     from specialists.merged_views import cut, neighbours, turns
@@ -192,6 +200,7 @@ def test_views_are_cut_out_as_opencv_does_it(ensemble):
     np.testing.assert_allclose(back, view.back(positions, matrices), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_faces_whose_points_all_fall_together_still_have_an_answer(ensemble):
     """Then there is no turn or size: views are as large as they are of the mean face."""
     from specialists.merged_views import turns
@@ -233,6 +242,7 @@ def exported(ensemble, tmp_path_factory):
     return get
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "int8", "tolerance"),
     [
@@ -257,12 +267,14 @@ def test_every_format_answers_like_keras_for_any_number_of_faces(exported, ensem
     assert (loaded.training.size, loaded.training.channels, loaded.doubt, loaded.convention) == ((32, 32), 1, 0.5, 0)
 
 
+@pytest.mark.slow
 def test_a_file_answers_by_its_own_convention_only(exported):
     loaded = load_exported(exported("onnx"))
     with pytest.raises(UsageError, match=r"onnxFalse\.onnx: answers by the convention fifteen only"):
         loaded.predict(FACES.images[:1], np.ones(1, int))
 
 
+@pytest.mark.slow
 def test_a_run_with_what_was_measured_of_its_file(exported, ensemble):
     """Of faces whose labels are the ensemble's own answers: RMSE and differences are next to nothing."""
     from reports.predictions import Predictions
@@ -401,6 +413,7 @@ print(np.array2string(face["nose_tip"], precision=6), face.radii.shape)
 """
 
 
+@pytest.mark.slow
 def test_a_predictor_runs_from_the_file_where_tensorflow_and_keras_cannot_be_imported(exported):
     path = exported("onnx")
     root = Path(__file__).parent.parent
@@ -413,6 +426,7 @@ def test_a_predictor_runs_from_the_file_where_tensorflow_and_keras_cannot_be_imp
     assert said.stdout.split("\n")[0] == f"{np.array2string(face['nose_tip'], precision=6)} (2, 15)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "convention"), [([], "fifteen"), (["--convention", "four", "--no-flip"], "four")]
 )

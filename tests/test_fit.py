@@ -376,6 +376,7 @@ def test_teachers_stand_in_for_missing_labels_only(faces, trained):
 QUICK = {"network__backbone": "nose_tiny", "network__padding": "same"}  # built and traced in a second
 
 
+@pytest.mark.slow
 def test_each_teacher_is_taught_by_those_before_it_and_all_resume(faces, tmp_path, monkeypatch):
     settings = tiny.settings(train__epochs=2, teachers__count=2, teachers__epochs=1, teachers__rows=0, **QUICK)
     whole = train_base(faces, settings, tmp_path / "whole", 7)

@@ -165,6 +165,7 @@ def faces(n=24, size=32):
     return images, truth, middles
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "decoding", "target"),
     [

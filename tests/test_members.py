@@ -16,6 +16,8 @@ from specialists.ensemble import build_ensemble, load_ensemble
 from specialists.members import agreed, ask, chosen, load_team
 from specialists.pipeline import train_specialists
 
+pytestmark = pytest.mark.xdist_group("members")
+
 N, SLOTS = 60, 5
 
 
@@ -98,6 +100,7 @@ def runs(tmp_path_factory):
     return folder, one
 
 
+@pytest.mark.slow
 def test_a_team_is_all_that_a_run_trained(runs):
     team = load_team(runs[0] / "one")
     assert list(team.bases) == ["base", "teacher1"]
@@ -106,11 +109,13 @@ def test_a_team_is_all_that_a_run_trained(runs):
     assert set(FACES.ids[team.unseen(FACES)]) == set(held.ids)
 
 
+@pytest.mark.slow
 def test_a_run_on_other_faces_cannot_vote(runs):
     with pytest.raises(RunError, match=r"base: expected a run trained on .*; received one of other faces"):
         load_team(runs[0] / "other").unseen(FACES[1:])
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_two_runs_is_honest_and_loads_again(runs):
     folder, settings = runs
     ensemble, predictions, _ = build_ensemble(folder / "one", FACES, settings, 7, [folder / "other"])
@@ -130,6 +135,7 @@ def test_an_ensemble_of_two_runs_is_honest_and_loads_again(runs):
         np.testing.assert_allclose(points[name], again[name], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_member_that_was_trained_anew_is_refused(runs, tmp_path):
     import shutil
 
@@ -143,6 +149,7 @@ def test_a_member_that_was_trained_anew_is_refused(runs, tmp_path):
         load_ensemble(tmp_path / "runs/one")
 
 
+@pytest.mark.slow
 def test_a_merge_of_another_version_is_one_sentence(runs, tmp_path):
     import shutil
 
@@ -156,6 +163,7 @@ def test_a_merge_of_another_version_is_one_sentence(runs, tmp_path):
             load_ensemble(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_more_bases_that_say_the_same_change_nothing(runs):
     team = load_team(runs[0] / "one", bases=["base"])
     twice = replace(team, bases={"base": team.bases["base"], "again": team.bases["base"]})

@@ -22,6 +22,8 @@ from reports.features import FEATURES, Features
 from reports.network_page import build_network_page, findings, network_page
 from reports.predictions import Predictions
 
+pytestmark = pytest.mark.xdist_group("network_page")
+
 FACES = make_faces(12, seed=3, size=32)
 SLOTS = len(KAGGLE15.slot_names)
 HOSTILE = "</script><img onerror=alert(1)>{{7*7}}$$\u2028"
@@ -88,7 +90,7 @@ def test_visiting_a_network_gives_its_answer_and_shows_every_layer():
 
 
 KINDS = ("simple_cnn", "alexnet", "inception", "resnet", "mobilenet", "unet", "keras_mobilenet")  # of bricks, once each
-OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in CHOICES["backbone"] if name not in KINDS]
+OTHERS = [pytest.param(name, marks=pytest.mark.long) for name in CHOICES["backbone"] if name not in KINDS]
 
 
 @pytest.mark.parametrize("backbone", [*KINDS, *OTHERS])

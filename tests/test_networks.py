@@ -78,8 +78,10 @@ FULL = {
 }
 
 # Deep networks take long to build and trace: only their shapes and numbers are checked every time.
-SLOW = ("googlenet", "mobilenet_v2", "keras_mobilenet", "keras_resnet50", "keras_vgg16")
-ROWS = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CONFORMANCE]
+LONG = ("googlenet", "mobilenet_v2", "keras_mobilenet", "keras_resnet50", "keras_vgg16")
+SLOW = ("vgg", "inception", "resnet", "resnet18", "resnet18_strided", "mobilenet", "unet")
+MARKS = dict.fromkeys(LONG, pytest.mark.long) | dict.fromkeys(SLOW, pytest.mark.slow)
+ROWS = [pytest.param(name, marks=MARKS.get(name, ())) for name in CONFORMANCE]
 
 
 def discs(seed):

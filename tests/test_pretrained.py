@@ -14,8 +14,8 @@ from data.errors import UsageError
 SETTINGS = NetworkSettings(backbone="keras_mobilenet", filters=8, weights="imagenet")
 CHEAP = [
     "keras_mobilenet",
-    pytest.param("keras_vgg16", marks=pytest.mark.slow),
-    pytest.param("keras_resnet50", marks=pytest.mark.slow),
+    pytest.param("keras_vgg16", marks=pytest.mark.long),
+    pytest.param("keras_resnet50", marks=pytest.mark.long),
 ]
 
 

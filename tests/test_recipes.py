@@ -162,6 +162,7 @@ def run_all(folder, capsys, which="--keypoint=tip"):
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_persons_own_points_go_through_everything(own_run, capsys):
     said = run_all(own_run, capsys, "--group=cuffs")
     assert "no specialist for tip: the base's answer stands there" in said
@@ -187,6 +188,7 @@ def test_a_persons_own_points_go_through_everything(own_run, capsys):
     assert said[1] == f"mean absolute error {error:.3f} px of the photos, on 72 labelled points"
 
 
+@pytest.mark.slow
 def test_a_run_on_other_points_of_the_same_number_is_refused(own_run, tmp_path, capsys):
     run_all(own_run, capsys)
     (tmp_path / "a").mkdir()

@@ -508,14 +508,21 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_text_changes_nothing_in_the_structure(hostile):
-    def outline(word):
-        info = {"source": word, "faces": word, "run": word}
-        return Outline(page_of(made(ids=np.array([word] * 12), info=info), word))
+def outline_of(word):
+    info = {"source": word, "faces": word, "run": word}
+    return Outline(page_of(made(ids=np.array([word] * 12), info=info), word))
 
-    page = outline(hostile)
-    assert page.tags == outline("calm").tags
+
+@pytest.fixture(scope="module")
+def calm():
+    return outline_of("calm")
+
+
+@pytest.mark.xdist_group("hostile")
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_changes_nothing_in_the_structure(hostile, calm):
+    page = outline_of(hostile)
+    assert page.tags == calm.tags
     assert page.data["ids"] == [str(word) for word in np.array([hostile] * 12)]
     assert hostile.encode("utf-8", "replace").decode() in page.texts
 

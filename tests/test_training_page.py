@@ -116,6 +116,7 @@ def test_teachers_are_networks_of_the_run_too(tmp_path):
     assert dict(findings(found, transfer_rows(found)))["Base"].startswith("Best in epoch 3 of 3: trimmed RMSE 3.00 px")
 
 
+@pytest.mark.slow
 def test_a_real_run_s_teachers_are_found(tmp_path):
     from base_models.base import train_base
 

@@ -24,6 +24,8 @@ from tuning.search import search
 from tuning.studies import STUDIES
 from tuning.sweep import Sweep, run_sweep
 
+pytestmark = pytest.mark.xdist_group("tuning")
+
 ONLY = ("train.learning_rate", "train.batch_size", "augment.rotation")  # one network serves all trials
 PLAN = Plan("random", 3, only=ONLY, epochs=1, seeds=1)
 
@@ -48,6 +50,7 @@ def found(base_goal, run):
     return search(base_goal, run, PLAN)
 
 
+@pytest.mark.slow
 def test_a_search_begins_with_the_defaults_and_scores_as_the_training_does(found, base_goal, run):
     first = found["trials"][0]
     assert first["values"] == {"train.learning_rate": 0.002, "train.batch_size": 16, "augment.rotation": 20.0}
@@ -64,6 +67,7 @@ def test_a_search_begins_with_the_defaults_and_scores_as_the_training_does(found
         assert made["augment"]["rotation"] == row["values"]["augment.rotation"]
 
 
+@pytest.mark.slow
 def test_its_files_hold_what_it_returns(found, run):
     folder = run / "tuning" / "alexnet"
     assert read_json(folder / RESULTS) == json.loads(json.dumps(found))
@@ -71,6 +75,7 @@ def test_its_files_hold_what_it_returns(found, run):
     assert summary(found, folder)[-1] == f"page: {folder / PAGE}"
 
 
+@pytest.mark.slow
 def test_the_best_settings_are_what_the_training_commands_take(found, run):
     best = min(found["trials"], key=lambda row: row["val_trimmed"])
     settings, points = read_settings(run / "tuning" / "alexnet" / BEST)
@@ -78,6 +83,7 @@ def test_the_best_settings_are_what_the_training_commands_take(found, run):
     assert settings == with_overrides(tiny.settings(train__epochs=2), best["values"])  # not the trial's one epoch
 
 
+@pytest.mark.slow
 def test_the_best_are_tried_on_a_fold_that_no_choice_was_made_by(found, run):
     confirmed = found["confirmed"]
     if confirmed is None:
@@ -93,6 +99,7 @@ def test_the_best_are_tried_on_a_fold_that_no_choice_was_made_by(found, run):
     assert confirmed["wins"] == (confirmed["val_trimmed"]["difference"][2] < 0)
 
 
+@pytest.mark.slow
 def test_the_same_search_again_trains_nothing_and_a_longer_one_only_what_is_new(found, base_goal, run, capsys):
     again = search(base_goal, run, PLAN)
     assert " 1/1 " not in capsys.readouterr().err
@@ -102,6 +109,7 @@ def test_the_same_search_again_trains_nothing_and_a_longer_one_only_what_is_new(
     assert longer["trials"][:3] == found["trials"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -117,11 +125,13 @@ def test_a_changed_search_never_uses_an_old_one(found, base_goal, run, change, w
         search(base_goal, run, replace(PLAN, **change))
 
 
+@pytest.mark.slow
 def test_a_search_of_other_faces_never_uses_an_old_one(found, base_goal, run):
     with pytest.raises(RunError, match=r"other goal\.faces"):
         search(replace(base_goal, faces=base_goal.faces[5:]), run, PLAN)
 
 
+@pytest.mark.slow
 def test_a_specialist_is_searched_on_the_base_of_the_run(faces, found, run):
     """Through the command, which also trains the base of the run and that of the next fold."""
     options = ["--data=synthetic:60", f"--run={run}", *tiny.COMMAND, "--set=train.epochs=1"]
@@ -141,6 +151,7 @@ def test_a_specialist_is_searched_on_the_base_of_the_run(faces, found, run):
     assert made["specialist"]["jitter"] == results["trials"][1]["values"]["jitter"]
 
 
+@pytest.mark.slow
 def test_a_specialist_on_a_base_of_other_faces_is_refused(faces, run, found):
     goal = PointGoal("nose_tip", faces[3:], run, tiny.settings())
     with pytest.raises(RunError, match="was trained on other faces"):
@@ -186,6 +197,7 @@ def swept(run):
     return json.loads((run / "sweeps" / "train.learning_rate" / "sweep.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_sweep_trains_every_value_with_every_seed_and_the_default_once(swept, run):
     (factor,) = swept["factors"]
     assert (factor["goal"], factor["name"]) == ("alexnet", "train.learning_rate")
@@ -204,6 +216,7 @@ def test_a_sweep_trains_every_value_with_every_seed_and_the_default_once(swept, 
     assert {m["split"]["seed"] for m in made} == {0}
 
 
+@pytest.mark.slow
 def test_a_sweep_again_trains_nothing(swept, faces, run, capsys):
     goal = BaseGoal(faces, tiny.settings(), 0)
     again = Sweep("again", "Once more.", (goal,), {"rate": {"5e-3": {"train.learning_rate": 5e-3}}}, (0, 1), 1)
@@ -225,6 +238,7 @@ def test_what_a_network_has_of_its_own_is_its_default_too(faces):
     assert [one[3]["train.epochs"] for one in labels[:3]] == [1, 1, 2]
 
 
+@pytest.mark.slow
 def test_an_arm_that_fails_says_why_and_ends_nothing(swept, faces, run):
     goal = BaseGoal(faces, tiny.settings(), 0)
     arms = {"9": {"network.depth": 9}, "5e-3": {"train.learning_rate": 5e-3}}

@@ -137,7 +137,7 @@ def test_half_a_cluster_is_told_in_words(monkeypatch, variables, words):
         search.main(["--backbone=resnet"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("options", [[EQUAL], []], ids=["one network", "networks that differ"])
 def test_memory_stays_flat_over_many_trials(tmp_path, options):
     """One process, 200 trials of one epoch; docs/tuning.md has the figures."""
