@@ -81,6 +81,8 @@ def read_options(a, keypoints=()):
     check_memory()
     if not 0 <= a.seed < 2**32:
         raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
+    if a.precision and any("train.precision=" in text for text in a.set):
+        raise UsageError("--precision: expected it or --set train.precision=..., not both")
     settings, points = read_settings(a.settings, a.set, a.recipe)
     read_anchors([settings.report.anchors], "report.anchors")  # what is wrong is said before hours of training
     faces = read_training(a.data, a.seed, settings.faces)

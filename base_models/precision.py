@@ -145,14 +145,16 @@ def _cpu(wanted):
 
 def _devices(backend):
     """Names of the accelerators; none on a CPU alone."""
-    import keras
-
     if backend == "tensorflow":
         import tensorflow as tf
 
         found = tf.config.list_physical_devices("GPU")
         return [tf.config.experimental.get_device_details(one).get("device_name", "GPU") for one in found]
-    return [name for name in keras.distribution.list_devices() if not name.startswith("cpu")]
+    if backend == "jax":
+        import jax
+
+        return [one.device_kind for one in jax.devices() if one.platform != "cpu"]
+    return []
 
 
 def _versions(*names):

@@ -5,7 +5,6 @@ torch.compile, worker processes of the DataLoader and threads beside them. The o
 gradients are clipped and the weights averaged as in ours, by PyTorch's own functions.
 """
 
-import itertools
 import os
 import time
 from dataclasses import dataclass, replace
@@ -118,10 +117,10 @@ class Trainer:
         kept = {"persistent_workers": True, "prefetch_factor": 4} if setting.workers else {}
         self.loader = DataLoader(views, sampler=rows, batch_size=None, num_workers=setting.workers, **kept)
 
-    def epoch(self, batches=None):
-        """Train on every batch once, or on the first `batches`."""
+    def epoch(self):
+        """Train on every batch once."""
         self.network.train()
-        for images, labels in itertools.islice(self.loader, batches):
+        for images, labels in self.loader:
             with torch.autocast("cpu", torch.bfloat16, enabled=self.setting.bf16):
                 found = self.forward(images)
             loss = masked_huber(found, labels, self.train.huber_delta)
@@ -145,7 +144,8 @@ def best_trainer(data, settings, network, compiling=True):
 
     chosen = best([Setting(cores, layout, bf16) for layout in (False, True) for bf16 in (False, True)])
     if compiling:
-        chosen = best([replace(chosen, compiled=True, channels_last=layout) for layout in (False, True)])
+        both = [(layout, bf16) for layout in (False, True) for bf16 in (False, True)]
+        chosen = best([replace(chosen, compiled=True, channels_last=one, bf16=other) for one, other in both])
     chosen = best([replace(chosen, workers=w, threads=t) for w in WORKERS for t in {1, cores}])
     trainer = Trainer(data, settings, network, chosen)
     rates = {_told(setting): round(rate, 1) for setting, rate in probed.items()}
@@ -159,16 +159,18 @@ def _told(setting):
 
 
 def _rate(data, settings, network, setting):
-    """Images/s of a few batches; 0 where it does not run, such as torch.compile without a C++ compiler."""
+    """Images/s of short epochs; 0 where it does not run, such as torch.compile without a C++ compiler."""
+    size = settings.train.batch_size
+    some = {name: data[name][: PROBED * size] if name in ("images", "labels") else data[name] for name in data}
     try:
-        trainer = Trainer(data, settings, network, setting)
-        trainer.epoch(2)
+        trainer = Trainer(some, settings, network, setting)
+        trainer.epoch()
         taken = []
         for _ in range(2):
             started = time.perf_counter()
-            trainer.epoch(PROBED)
+            trainer.epoch()  # whole: what workers made ahead for an epoch that is cut short would be waited for
             taken.append(time.perf_counter() - started)
     except Exception as error:
         print(f"PyTorch, {network}: {_told(setting)}: {type(error).__name__}: {str(error).splitlines()[0]}")
         return 0.0
-    return PROBED * settings.train.batch_size / min(taken)
+    return len(some["images"]) // size * size / min(taken)

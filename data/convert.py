@@ -84,7 +84,7 @@ def _write_mapped(place, out, settings, points, seed):
     """Write a set that stays on disk; of photos, with the faces cut out of them."""
     from data.crops import cut_faces, cut_shape, picked
     from data.kaggle import SIDE
-    from data.mapped import copy_images, write_mapped
+    from data.mapped import copy_images, cut_of, find_mapped, write_mapped
     from data.mapping import to_kaggle15
     from data.sources import read_photos, read_training, synthetic_count
     from data.synthetic import make_faces
@@ -100,7 +100,8 @@ def _write_mapped(place, out, settings, points, seed):
         fill = lambda images: picked(make_faces(count, seed, images=images), settings.points)  # noqa: E731
     else:
         faces = picked(read_training(str(place), seed), settings.points)
-        shape, fill = faces.images.shape, copy_images(faces)
+        shape, fill, stored = faces.images.shape, copy_images(faces), find_mapped(place)
+        cut = cut_of(stored) if stored else None
     faces = write_mapped(out, shape, fill, cut)
     return f"{len(faces)} faces of {len(faces.schema)} points: {', '.join(sorted(p.name for p in out.iterdir()))}"
 

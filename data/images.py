@@ -42,7 +42,7 @@ class Images:
             ) from error
         if received != self._start + int(np.prod(shape, dtype=object)):
             raise DataError(f"{self.path}: expected images {shape}; received {received} bytes: the file is damaged")
-        self._one, self._rows = shape[1:], np.arange(shape[0])
+        self._one, self._count, self._rows = shape[1:], shape[0], np.arange(shape[0])
 
     @property
     def shape(self):
@@ -52,6 +52,11 @@ class Images:
     def __len__(self):
         return len(self._rows)
 
+    @property
+    def whole(self):
+        """Whether these are all images of the file, in its order."""
+        return len(self) == self._count and bool((self._rows == np.arange(self._count)).all())
+
     def view(self, rows):
         """The images at `rows`, a slice, a mask or an index array, without reading any."""
         picked = object.__new__(Images)
@@ -60,6 +65,8 @@ class Images:
 
     def __getitem__(self, key):
         first, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
+        if first is Ellipsis:
+            return self[:][key]
         rows = self._rows[first]
         if np.ndim(rows):
             return self._read(rows)[(slice(None), *rest)]

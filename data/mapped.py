@@ -92,11 +92,18 @@ def read_mapped(folder, settings=None):
             _check_sums(folder, about["sha256"])
             labels = read_arrays(folder / "labels.npz", LARGEST)
             faces = Faces(images=images, schema=schema_of(about["schema"]), source=str(about["source"]), **labels)
-            faces, cut = faces.known_as(str(about["digest"])), FaceSettings(**about["cut"]) if "cut" in about else None
+            faces, cut = faces.known_as(str(about["digest"])), cut_of(folder)
     except RunError as error:
         raise DataError(str(error)) from error
     _check_cut(folder, cut, settings)
     return faces
+
+
+def cut_of(folder):
+    """`FaceSettings` that the faces of a set were cut out of photos by; None where they are of no photos."""
+    with understood(Path(folder) / NAME, "a set of faces"):
+        about = read_json(Path(folder) / NAME)
+        return FaceSettings(**about["cut"]) if "cut" in about else None
 
 
 def _sums(folder):

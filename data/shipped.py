@@ -10,6 +10,7 @@ import numpy as np
 
 from data.errors import RunError
 from data.faces import Faces
+from data.images import Images
 from data.keypoints import schema_of
 from data.storage import locked, read_arrays, understood, write_arrays
 
@@ -44,12 +45,22 @@ def passing_folder(parent, prefix):
     for old in Path(parent).glob(prefix + "*"):
         with contextlib.suppress(RunError, OSError), locked(old):  # in use by another command
             shutil.rmtree(old, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-    try:
-        with locked(folder):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.ExitStack() as held:
+        folder = _new_folder(parent, prefix, held)
+        held.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
+
+
+def _new_folder(parent, prefix, held):
+    """A new folder, locked for as long as the `ExitStack` held is open."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with contextlib.ExitStack() as lock:
+            lock.enter_context(locked(folder, wait=10))
+            if (folder / ".lock").exists():
+                held.enter_context(lock.pop_all())
+                return folder
+        # Another command took it for one that a kill had left, before it was locked.
 
 
 def store_faces(folder, faces, arrays=None):
@@ -64,30 +75,25 @@ def store_faces(folder, faces, arrays=None):
             images[start : start + ROWS] = faces.images[start : start + ROWS]
         images.flush()
     names = SMALL if faces.matrices is None else (*SMALL, "matrices")
-    meta = json.dumps({"schema": faces.schema.stored, "source": faces.source})
+    meta = json.dumps({"schema": faces.schema.stored, "source": faces.source, "digest": faces.digest()})
     kept = {name: getattr(faces, name) for name in names} | {"meta": np.frombuffer(meta.encode(), np.uint8)}
     write_arrays(folder / REST, kept | {f"more/{name}": array for name, array in (arrays or {}).items()})
 
 
 def _file_of(images):
-    """Path of the .npy file that images are the memory map of, all of it; None where they are no such thing."""
-    mapped = images
-    while isinstance(mapped, np.ndarray) and not isinstance(mapped, np.memmap):
-        mapped = mapped.base
-    if not isinstance(mapped, np.memmap) or not mapped.filename or mapped.shape != images.shape:
-        return None
-    path = Path(mapped.filename).resolve()
-    return path if path.suffix == ".npy" and path.is_file() else None
+    """Path of the file that `Images` are all of; None where they are no such thing."""
+    return images.path.resolve() if isinstance(images, Images) and images.whole else None
 
 
 def load_faces(folder):
-    """`Faces` of a crate, memory-mapped and read-only. Raises RunError where the folder is damaged."""
+    """`Faces` of a crate, whose images stay in their file. Raises RunError or DataError: damaged."""
     folder, arrays = Path(folder), read_arrays(Path(folder) / REST, LARGEST)
     with understood(folder, "faces for other processes"):
         meta = json.loads(arrays["meta"].tobytes())
-        images = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        images = Images(folder / IMAGES)
         small = {name: arrays[name] for name in (*SMALL, "matrices") if name in arrays}
-        return Faces(images=images, schema=schema_of(meta["schema"]), source=meta["source"], **small)
+        faces = Faces(images=images, schema=schema_of(meta["schema"]), source=meta["source"], **small)
+        return faces.known_as(meta["digest"])
 
 
 def crated_arrays(folder):

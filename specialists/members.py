@@ -195,7 +195,7 @@ def _specialists(team, images, shapes, flip):
 def _mirrored_opinion(schema, specialist, images, shapes):
     width = images.shape[2]
     there = mirrored(shapes[:, schema.slot_mirror], width)
-    return mirrored(specialist.predict(np.ascontiguousarray(images[:, :, ::-1]), there), width)
+    return mirrored(specialist.predict(images, there, mirror=True), width)
 
 
 # -- which of them to take

@@ -63,27 +63,29 @@ class Specialist:
     weights: dict
     part: Part
 
-    def predict(self, images, shapes):
+    def predict(self, images, shapes, mirror=False):
         """Positions of the point's slots.
 
         Args:
             images: uint8 [n, H, W, C].
             shapes: float32 [n, slots, 2] px, the base's answer on them.
+            mirror: look at the mirrored images, as which `shapes` and the answer are then meant.
 
         Returns:
             float32 [n, s, 2] px of the image.
         """
         model = _compiled(*self.network)
         set_weights(model, self.weights, self.part.folder)
-        return _locate(model, self.view, images, shapes)
+        return _locate(model, self.view, images, shapes, mirror)
 
 
-def _locate(model, view, images, shapes):
-    """Positions [n, s, 2] px of the images; views are cut out block by block."""
+def _locate(model, view, images, shapes, mirror=False):
+    """Positions [n, s, 2] px of the images, or of their mirror images; views are cut out block by block."""
     found = [np.zeros((0, len(view.slots), 2), np.float32)]
     for start in range(0, len(images), BLOCK):
         some = slice(start, start + BLOCK)
-        seen, matrices = view.look(images[some], shapes[some])
+        block = np.ascontiguousarray(images[some][:, :, ::-1]) if mirror else images[some]
+        seen, matrices = view.look(block, shapes[some])
         found.append(view.back(predict(model, seen), matrices))
     return np.concatenate(found)
 

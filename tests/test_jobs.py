@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -16,12 +17,15 @@ from deeds import FACES, do
 from killing import ROOT, contents, differing
 
 from base_models import jobs
+from base_models.base import split_faces
 from base_models.jobs import RESTARTS, Task, WorkerLost
 from base_models.options import add_jobs_options, jobs_of, parser
 from base_models.parcels import files_in, store_files
 from base_models.seats import DONE, FAILED, LOST, Lines
-from base_models.settings import NetworkSettings
+from base_models.settings import NetworkSettings, SplitSettings
 from data.errors import RunError, UsageError
+from data.images import Images
+from data.mapped import copy_images, write_mapped
 from data.shipped import PREFIX, crate, crated_arrays, load_faces
 from data.storage import locked
 
@@ -134,21 +138,19 @@ def test_no_task_starts_nothing(tmp_path):
 def test_faces_come_out_of_a_crate_as_they_went_in(tmp_path, mapped):
     faces = FACES
     if mapped:
-        np.save(tmp_path / "all.npy", faces.images)
-        images = np.load(tmp_path / "all.npy", mmap_mode="r").view(np.ndarray)
-        faces = type(faces)(**{**{k: getattr(faces, k) for k in FIELDS}, "images": images})
+        (tmp_path / "set").mkdir()
+        faces = write_mapped(tmp_path / "set", faces.images.shape, copy_images(faces))
     with crate(tmp_path / "run", faces, {"train": np.arange(3.0)}) as folder:
         found = load_faces(folder)
         assert found.digest() == FACES.digest()
         assert (found.ids == FACES.ids).all()
         assert (found.source, found.schema.name) == (FACES.source, FACES.schema.name)
         assert crated_arrays(folder)["train"].tolist() == [0, 1, 2]
-        assert not found.images.flags.writeable
+        assert isinstance(found.images, Images)  # no process holds them all
+        assert isinstance(split_faces(found, SplitSettings(share=0.5), 0).train.images, Images)
         assert (folder / "images.npy").is_symlink() == mapped  # a large set is not copied
+        assert load_faces(folder).digest() == replace(found, source="another").digest()  # noted, and rightly
     assert list((tmp_path / "run").iterdir()) == []
-
-
-FIELDS = ("images", "points", "convention", "group", "ids", "schema", "source", "matrices")
 
 
 def test_a_crate_that_a_kill_left_goes_with_the_next_one_and_one_in_use_stays(tmp_path):

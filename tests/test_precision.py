@@ -13,12 +13,12 @@ from base_models import fit, precision
 from base_models.base import load_base, train_base
 from base_models.fit import State, compile_network
 from base_models.network import build_network
-from base_models.options import parser
+from base_models.options import parser, read_options
 from base_models.precision import MIXED, NAMES, bound_to, images_per_second, in_float32, with_precision
 from base_models.settings import CHOICES, NetworkSettings, Settings, TrainSettings
 from base_models.weights import get_weights
 from data.cache import cache_folder
-from data.errors import RunError
+from data.errors import RunError, UsageError
 from data.runs import Part
 from data.storage import read_json, write_json
 from data.synthetic import make_faces
@@ -163,3 +163,11 @@ def test_both_precisions_are_timed():
     rates = images_per_second(tiny.settings(), (32, 32, 1), 17)
     assert rates.keys() == {"float32", MIXED}
     assert min(rates.values()) > 0
+
+
+@pytest.mark.parametrize("setting", ["train.precision=float32", "specialist.train.precision=float32"])
+def test_precision_is_asked_for_in_one_way(setting, tmp_path):
+    made = parser("base_models.base", "")
+    asked = made.parse_args(["--data=synthetic", f"--run={tmp_path / 'run'}", "--precision=auto", f"--set={setting}"])
+    with pytest.raises(UsageError, match="--precision: expected it or --set"):
+        read_options(asked)
