@@ -4,16 +4,18 @@
 
 RUN is a finished run of `specialists.train --all` on FOLDER; its histories say what each part took and reached. Three
 points are then trained again from the same base and on the same faces, with nothing frozen, into OUT; the same command
-goes on there. What the run had measured beside other work, or on another machine, is no match for what is trained now:
+goes on there. Seconds are those of epochs, validation included; reading, tracing and pages are not. What the run had measured beside other work, or on another machine, is no match for what is trained now:
 --again trains the frozen ones of these points anew too, into OUT.
 """
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 
 from measure import record, single
 
+from data.keypoints import schema_of
 from data.runs import Part
 
 POINTS = ("left_eye_center", "nose_tip", "mouth_right_corner")
@@ -68,6 +70,8 @@ def main():
     a = parser.parse_args()
     a.point = a.point or list(POINTS)
     base, summaries = cost(a.run)
+    if missing := set(schema_of(Part(Path(a.run) / "base").settings()["schema"]).points) - summaries.keys():
+        sys.exit(f"{a.run}: expected a specialist of every point; received none of {', '.join(sorted(missing))}")
     total = sum(summary["seconds"] for summary in summaries.values())
     what = f"{len(summaries)} specialists together against their base"
     rows = [{"what": what, "target": 1, **single(total, base)}]

@@ -77,12 +77,13 @@ def _timed(a, out, command, limit):
 
 
 def curve_of(run, spent):
-    """list of (seconds, RMSE px, trimmed RMSE px, part) of a run: every epoch of the bases, then the ensemble."""
-    found, seconds = [], 0.0
-    for part in ("teacher1", "teacher2", "base"):
-        for epoch in epochs(Path(run) / part):
-            seconds += epoch["seconds"]
-            found.append((seconds, epoch["val_rmse"], epoch["val_trimmed"], part))
+    """list of (seconds, RMSE px, trimmed RMSE px, part) of a run: every epoch of the base, then the ensemble. What
+    its teachers took comes before."""
+    teachers = [epoch for folder in Path(run).glob("teacher*") for epoch in epochs(folder)]
+    found, seconds = [], sum(epoch["seconds"] for epoch in teachers)
+    for epoch in epochs(Path(run) / "base"):
+        seconds += epoch["seconds"]
+        found.append((seconds, epoch["val_rmse"], epoch["val_trimmed"], "base"))
     beside = max(0.0, spent["base"]["seconds"] - seconds)
     found = [(beside + point[0], *point[1:]) for point in found]
     if spent.get("ensemble", {}).get("finished"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -16,6 +17,7 @@ sys.path.insert(0, str(BENCHMARKS))
 import measure  # noqa: E402
 import pages  # noqa: E402
 import reading  # noqa: E402
+import specialists_cost  # noqa: E402
 import table  # noqa: E402
 import time_to_score  # noqa: E402
 import tutorial  # noqa: E402
@@ -143,7 +145,7 @@ def test_what_a_command_took_beside_its_epochs_counts_before_the_first(tmp_path)
             told = np.frombuffer(b'{"history": [{"val_rmse": 3.5, "val_trimmed": 2.5, "seconds": 20.0}]}', np.uint8)
             write_arrays(tmp_path / part / "checkpoint.npz", {"state": told})
     curve = time_to_score.curve_of(tmp_path, {"base": {"seconds": 47.0, "finished": False}})
-    assert curve == [(17.0, 4.0, 3.0, "teacher1"), (27.0, 4.0, 3.0, "teacher1"), (47.0, 3.5, 2.5, "base")]
+    assert curve == [(47.0, 3.5, 2.5, "base")]
 
 
 def test_the_tutorial_learns_from_complete_rows_and_their_mirror_images_only():
@@ -284,3 +286,11 @@ def test_what_is_not_labelled_counts_in_no_loss():
     assert loss.item() == pytest.approx((0.125 + 2.5) / 2)
     assert found.grad[1].abs().sum() == 0
     assert found.grad[0].tolist() == [[-0.25, -0.5]]
+
+
+def test_a_run_that_lacks_specialists_says_nothing_of_their_cost(tmp_path, monkeypatch):
+    run = tiny.merged_run(tmp_path / "run")
+    (run / "specialists").mkdir(exist_ok=True)
+    monkeypatch.setattr("sys.argv", ["specialists_cost.py", "--data=x", f"--run={run}", f"--out={tmp_path}"])
+    with pytest.raises(SystemExit, match="expected a specialist of every point; received none of left_eye_center"):
+        specialists_cost.main()
