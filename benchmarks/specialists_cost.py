@@ -4,8 +4,9 @@
 
 RUN is a finished run of `specialists.train --all` on FOLDER; its histories say what each part took and reached. Three
 points are then trained again from the same base and on the same faces, with nothing frozen, into OUT; the same command
-goes on there. Seconds are those of epochs, validation included; reading, tracing and pages are not. What the run had measured beside other work, or on another machine, is no match for what is trained now:
---again trains the frozen ones of these points anew too, into OUT.
+goes on there. What the run had measured beside other work, or on another machine, is no match for what is trained now:
+--again trains the frozen ones of these points anew too, into OUT. Seconds are those of epochs, validation included;
+reading, tracing and pages are not.
 """
 
 import argparse
