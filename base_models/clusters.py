@@ -1,11 +1,12 @@
 """Tasks on the machines of a Ray or Dask cluster: see `base_models.jobs`. What is done there: `base_models.hosts`."""
 
+import contextlib
 import os
 import time
 from collections import deque
 
-from base_models.hosts import Order, host, sees
-from base_models.jobs import POLL, say, told
+from base_models.hosts import CargoLost, Order, host, sees
+from base_models.jobs import POLL, say, threads_each, told, too_often
 from base_models.parcels import files_in, store_files
 from base_models.seats import FAILED, LOST, THREADS
 from data.errors import ProjectError, UsageError, one_line
@@ -13,6 +14,8 @@ from data.errors import ProjectError, UsageError, one_line
 PASSED = ("KERAS_", "TF_", "XLA_", "JAX_")  # variables of this process that the cluster's have too
 KNOWN = ("ray", "dask")
 WAIT = 60  # seconds for the first worker of a cluster
+LOOK = 60  # seconds between two looks at whether it still has machines
+ARRIVAL, TRANSFER = 30, 1800  # seconds until a cargo that is there is found, and until it has come
 TOPIC = "keypoint-progress-"
 
 
@@ -35,11 +38,22 @@ def cluster_of(work, where, count):
 
 
 class Cluster:
-    """What the clusters have in common. As `base_models.jobs.Here`; own are `begin`, `said`, `lost` and `close`."""
+    """What the clusters have in common. As `base_models.jobs.Here`.
+
+    Their own are `begin`, `said`, `up`, `lost`, `given_up` and `close`.
+
+    Args:
+        work: `Work`.
+        cores: of all machines.
+        smallest: cores of the machine that has fewest.
+        jobs: tasks at once; None = as many as there are cores.
+        count: tasks there will be. Threads do not depend on it, as in `base_models.jobs.Here`.
+    """
 
     def __init__(self, work, cores, smallest, jobs, count):
         self.work, self.count = work, min(jobs or cores, count)
-        self.threads = min(max(1, cores // self.count), smallest)
+        self.threads = min(threads_each(cores, jobs or cores), smallest)
+        self.looked, self.alone = time.monotonic(), False
         self.environment = {key: value for key, value in os.environ.items() if key.startswith(PASSED) or key in THREADS}
         self.seen, self.running = set(), {}
 
@@ -61,6 +75,16 @@ class Cluster:
                 self.seen.add(name)
             else:
                 say(told(name, text))
+        if time.monotonic() >= self.looked + LOOK:
+            self._look()
+
+    def _look(self):
+        """Say once when no machine is left: tasks then wait until one comes, for ever if none does."""
+        before, self.alone = self.alone, not self.up()
+        if self.alone and not before:
+            waiting = ", ".join(self.running)
+            say(f"{waiting}: no machine of the cluster is up; this waits until one is, and Ctrl-C ends it")
+        self.looked = time.monotonic()
 
     def outcome(self, name, future):
         """As `Here.outcome`. The files of a machine that does not see the run's folder are stored in it."""
@@ -68,6 +92,8 @@ class Cluster:
         try:
             sort, value, files = future.result()
         except Exception as error:
+            if isinstance(error, self.given_up):
+                return FAILED, too_often(name, error.allowed_failures + 1, type(error).__name__)
             if isinstance(error, self.lost):
                 return LOST, one_line(f"{type(error).__name__}: {error}".partition("\n")[0], 200)
             why = one_line(f"{type(error).__name__}: {error}", 300)
@@ -104,7 +130,7 @@ class OnRay(Cluster):
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 
         lost = ("WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "ObjectLostError")
-        self.ray, self.lost = ray, tuple(getattr(ray.exceptions, name) for name in lost)
+        self.ray, self.lost, self.given_up = ray, tuple(getattr(ray.exceptions, name) for name in lost), ()
         _connected(lambda: _with_own_signals(lambda: _ray_init(ray, address)), f"ray://{address}" if address else "ray")
         try:
             nodes = _with_cpus(ray)
@@ -135,6 +161,10 @@ class OnRay(Cluster):
         """What workers said since the last call: (name, line)."""
         return self.queue.get_nowait_batch(self.queue.qsize())
 
+    def up(self):
+        """Whether any machine is up that can take a task."""
+        return bool(_nodes(self.ray))
+
     def close(self):
         """End everything of this command's: Ray ends its processes, and theirs end with them."""
         self.ray.shutdown()
@@ -145,12 +175,16 @@ def _ray_init(ray, address):
     ray.init(**options, log_to_driver=False, logging_level="ERROR")
 
 
+def _nodes(ray):
+    """The cluster's nodes that have CPUs."""
+    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+
+
 def _with_cpus(ray):
-    """The cluster's nodes that have CPUs. They may come after the head."""
+    """As `_nodes`, at least one. They may come after the head."""
     end = time.monotonic() + WAIT
     while time.monotonic() < end:
-        nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-        if nodes:
+        if nodes := _nodes(ray):
             return nodes
         time.sleep(POLL)
     raise ProjectError(f"--cluster ray: expected a node with a CPU; received none within {WAIT} s")
@@ -195,24 +229,45 @@ class OnDask(Cluster):
         own = {"n_workers": min(jobs or cores(), count), "threads_per_worker": 1, "dashboard_address": None}
         options = {"address": f"tcp://{address}", "timeout": 20} if address else own | {"silence_logs": "ERROR"}
         self.client = _connected(lambda: Client(**options), f"dask://{address}" if address else "dask")
-        self.lost, self.lines, self.topic = KilledWorker, deque(), TOPIC + work.crate
-        _connected(lambda: self.client.wait_for_workers(1, WAIT), "dask")
-        threads = list(self.client.nthreads().values())
-        super().__init__(work, sum(threads), max(threads), jobs, count)
-        self.client.subscribe_topic(self.topic, lambda event: self.lines.append(tuple(event[1])))
-        self.executor = self.client.get_executor(pure=False)
-        self.shared = all(self.client.run(sees, str(work.root), work.crate).values())
-        self.cargo_there = None if self.shared else self.client.scatter([self.cargo()], hash=False)[0]
+        self.lost, self.given_up, self.lines, self.topic = (), KilledWorker, deque(), TOPIC + work.crate
+        try:
+            _connected(lambda: self.client.wait_for_workers(1, WAIT), "dask")
+            threads = list(self.client.nthreads().values()) if address else [cores()]
+            super().__init__(work, sum(threads), min(threads), jobs, count)
+            self.client.subscribe_topic(self.topic, lambda event: self.lines.append(tuple(event[1])))
+            self.executor = self.client.get_executor(pure=False)
+            self.shared = all(self.client.run(sees, str(work.root), work.crate).values())
+            self.cargo_there = None if self.shared else self._scattered()
+        except BaseException:
+            self.close()
+            raise
+
+    def _scattered(self):
+        """A future of the cargo, which one worker has."""
+        return self.client.scatter([self.cargo()], hash=False)[0]
+
+    def _sent_again(self):
+        self.client.wait_for_workers(1, WAIT)
+        return self._scattered()
 
     def begin(self, order):
         """Begin a task: a Future."""
-        key = None if self.shared else self.cargo_there.key
-        return self.executor.submit(_dask_host, order, key, self.topic)
+        if self.shared:
+            return self.executor.submit(_dask_host, order, None, self.topic)
+        if self.cargo_there.status != "finished":  # its worker was lost, and Dask cannot make it anew
+            self.cargo_there = _connected(self._sent_again, "dask")
+        return self.executor.submit(_dask_host, order, self.cargo_there.key, self.topic)
 
     def said(self):
         """What workers said since the last call: (name, line)."""
         while self.lines:
             yield self.lines.popleft()
+
+    def up(self):
+        """Whether any worker is up. A scheduler that is gone is told by the tasks."""
+        with contextlib.suppress(OSError):
+            return self.client.status != "running" or bool(self.client.nthreads())
+        return True
 
     def close(self):
         """End everything of this command's: hosts see that nobody waits for their tasks."""
@@ -222,7 +277,7 @@ class OnDask(Cluster):
 
 
 def _dask_host(order, key, topic):
-    from distributed import Future, get_client, get_worker
+    from distributed import get_worker
 
     worker = get_worker()
     own = worker.get_current_task()
@@ -231,5 +286,21 @@ def _dask_host(order, key, topic):
         task = worker.state.tasks.get(own)
         return task is None or task.state in ("cancelled", "resumed")
 
-    fetch = lambda: Future(key, get_client()).result()  # noqa: E731
-    return host(order, lambda said: worker.log_event(topic, list(said)), fetch, stopped)
+    return host(order, lambda said: worker.log_event(topic, list(said)), lambda: _dask_cargo(key, stopped), stopped)
+
+
+def _dask_cargo(key, stopped):
+    """The cargo. Where its worker was lost, its future would wait for ever."""
+    from concurrent.futures import CancelledError
+
+    from distributed import Future, TimeoutError, get_client
+
+    there, end = Future(key, get_client()), time.monotonic() + ARRIVAL
+    while not there.done():
+        if stopped() or time.monotonic() >= end:
+            raise CargoLost("what it needs was on a machine that is gone")
+        time.sleep(POLL)
+    try:
+        return there.result(TRANSFER)
+    except (TimeoutError, CancelledError) as error:
+        raise CargoLost(f"what it needs did not come: {type(error).__name__}") from error

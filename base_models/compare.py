@@ -27,8 +27,8 @@ def compare(faces, settings, run, seed, where=None):
         settings: dict of network to `Settings`, as from `settings_by_network`.
         run: folder; network NAME is the base of the run RUN/NAME.
         seed: int, the same for all.
-        where: `base_models.jobs.Where` to train them, several at once; their speed is measured here afterwards. None =
-            here, one after another.
+        where: `base_models.jobs.Where` to train them, several at once: the seconds of their trainings are then those
+            beside the others; how fast they predict is measured here afterwards. None = here, one after another.
 
     Returns:
         List of rows, one per network: that of `measure_network`, or {"network", "why"} where there are no figures.

@@ -5,6 +5,7 @@ holds where that is not seen, and hands on what it says. So neither Ray's nor Da
 training has the threads that it is due, and it can be ended at any moment.
 """
 
+import atexit
 import concurrent.futures
 import contextlib
 import multiprocessing
@@ -53,8 +54,26 @@ def sees(root, crate):
 
 
 _OWN = threading.local()  # seat: that of a thread, since Dask's workers do several tasks at once in threads
-_FOLDERS, _LOCK = contextlib.ExitStack(), threading.Lock()
-_UNPACKED = {}
+_UNPACKED, _LOCK = {}, threading.Lock()  # crate to `Unpacked`
+
+
+class CargoLost(Exception):
+    """What a task needs did not come to this machine. It may come with the next attempt."""
+
+
+@dataclass
+class Unpacked:
+    """A folder with the cargo of a crate.
+
+    Args:
+        folder: context that removes it at its end.
+        root: its path.
+        users: tasks that are done in it now.
+    """
+
+    folder: contextlib.ExitStack
+    root: Path
+    users: int = 0
 
 
 def host(order, tell, fetch, stopped):
@@ -71,24 +90,38 @@ def host(order, tell, fetch, stopped):
         not seen here).
     """
     tell((order.name, None))
-    apart = not sees(order.root, order.crate)
-    root = _unpacked(order.crate, fetch) if apart else Path(order.root)
-    folder = root / order.task.folder
-    if apart and order.files:
-        store_files(folder, order.files)
+    if sees(order.root, order.crate):
+        return *_hosted(order, Path(order.root), tell, stopped), {}
+    try:
+        with _unpacked(order.crate, fetch) as root:
+            folder = root / order.task.folder
+            if order.files:
+                store_files(folder, order.files)
+            sort, value = _hosted(order, root, tell, stopped)
+            return sort, value, files_in(folder) if folder.exists() else {}
+    except CargoLost as error:
+        return LOST, str(error), {}
+
+
+def _hosted(order, root, tell, stopped):
+    """(DONE, FAILED or LOST; result, error or why) of a task that is done in a folder."""
     seat = _seat(order)
-    future = seat.submit(order.name, order.function, str(root), order.crate, order.task)
-    tell((order.name, f"on {socket.gethostname()}, process {os.getpid()}"))
-    while not future.done():
-        concurrent.futures.wait([future], POLL)
+    try:
+        future = seat.submit(order.name, order.function, str(root), order.crate, order.task)
+        tell((order.name, f"on {socket.gethostname()}, process {os.getpid()}"))
+        while not future.done():
+            concurrent.futures.wait([future], POLL)
+            for line in seat.lines():
+                tell((order.name, line))
+            if stopped():
+                seat.close()
+                return LOST, "stopped"
         for line in seat.lines():
             tell((order.name, line))
-        if stopped():
-            seat.close()
-            return LOST, "stopped", {}
-    for line in seat.lines():
-        tell((order.name, line))
-    return *ended(future), files_in(folder) if apart and folder.exists() else {}
+    except BaseException:  # such as nobody who listens any longer: the training is not left to itself
+        seat.close()
+        raise
+    return ended(future)
 
 
 def _seat(order):
@@ -103,16 +136,35 @@ def _seat(order):
     return _OWN.seat
 
 
+@contextlib.contextmanager
 def _unpacked(crate, fetch):
-    """Folder with the cargo, which comes once to every process that hosts."""
+    """Context: folder with the cargo, which comes once to every process that hosts. It stays for the next task."""
     with _LOCK:
+        _remove_unused(crate)  # those of earlier commands
         if crate not in _UNPACKED:
-            _FOLDERS.close()  # that of an earlier command
-            _UNPACKED.clear()
-            root = _FOLDERS.enter_context(passing_folder(tempfile.gettempdir(), PREFIX))
-            for name, content in fetch().items():
-                path = root / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, lambda file, content=content: file.write(content))
-            _UNPACKED[crate] = root
-        return _UNPACKED[crate]
+            _UNPACKED[crate] = _unpack(fetch())
+        mine = _UNPACKED[crate]
+        mine.users += 1
+    try:
+        yield mine.root
+    finally:
+        with _LOCK:
+            mine.users -= 1
+
+
+def _unpack(cargo):
+    with contextlib.ExitStack() as folder:
+        root = folder.enter_context(passing_folder(tempfile.gettempdir(), PREFIX))
+        for name, content in cargo.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda file, content=content: file.write(content))
+        return Unpacked(folder.pop_all(), root)
+
+
+def _remove_unused(but=None):
+    for crate in [crate for crate, one in _UNPACKED.items() if crate != but and not one.users]:
+        _UNPACKED.pop(crate).folder.close()
+
+
+atexit.register(_remove_unused)

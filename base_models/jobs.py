@@ -24,7 +24,7 @@ class Where:
     """Where tasks are done.
 
     Args:
-        jobs: how many at once; None = as many as the cluster has cores.
+        jobs: how many at once; None = as many as this machine, or the cluster, has cores.
         cluster: None for this machine; "ray" or "dask", "ray://HOST:PORT" or "dask://HOST:PORT".
     """
 
@@ -91,7 +91,7 @@ def run_all(work, tasks, where, done):
 
 def _place(work, where, count):
     if where.cluster is None:
-        return Here(work, min(where.jobs, count))
+        return Here(work, where.jobs or cores(), count)
     from base_models.clusters import cluster_of
 
     return cluster_of(work, where, count)
@@ -116,14 +116,22 @@ def _tend(place, tasks, done):
             elif sort == DONE:
                 done(name, value, None)
             else:
-                done(name, None, _too_often(name, value) if sort == LOST else value)
+                done(name, None, too_often(name, RESTARTS + 1, value) if sort == LOST else value)
 
 
-def _too_often(name, why):
+def too_often(name, count, why):
+    """`WorkerLost` of a task that `count` workers did not end."""
     return WorkerLost(
-        f"{name}: expected a worker to end it; received {RESTARTS + 1} that were lost ({why}): where memory is short, "
+        f"{name}: expected a worker to end it; received {count} that were lost ({why}): where memory is short, "
         f"choose fewer --jobs; the same command goes on"
     )
+
+
+def raise_lost(lost):
+    """Raise one error for a dict of name to `WorkerLost`, which names them all; nothing where it is empty."""
+    if lost:
+        first, *others = lost
+        raise WorkerLost(f"{lost[first]}{'; lost like it: ' if others else ''}{', '.join(others)}")
 
 
 def say(text):
@@ -136,17 +144,24 @@ def told(name, line):
     return line if line.startswith(name) else f"{name}: {line}"
 
 
+def threads_each(cores, jobs):
+    """Threads of each of `jobs` workers that share cores."""
+    return max(1, cores // jobs)
+
+
 class Here:
     """Workers of this machine.
 
     Args:
         work: `Work`.
-        count: workers.
+        jobs: workers that share the cores. A command that goes on with less to do has the same threads for each, since
+            their number counts in the sums.
+        count: tasks there will be.
     """
 
-    def __init__(self, work, count):
-        self.work, self.count = work, count
-        self.seats = [Seat(max(1, cores() // count)) for _ in range(count)]
+    def __init__(self, work, jobs, count):
+        self.work, self.count = work, min(jobs, count)
+        self.seats = [Seat(threads_each(cores(), jobs)) for _ in range(self.count)]
 
     def submit(self, name, task):
         """Begin a task on a free worker: a Future."""
@@ -160,7 +175,8 @@ class Here:
                 say(told(seat.name, line))
 
     def outcome(self, name, future):
-        """(DONE, result), (FAILED, error) or (LOST, why) of a future that has ended."""
+        """(DONE, result), (FAILED, error) or (LOST, why) of a future that has ended. Its worker is free then."""
+        next(seat for seat in self.seats if seat.future is future).leave()
         return ended(future)
 
     def close(self):

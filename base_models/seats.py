@@ -1,14 +1,17 @@
 """One process of this machine that does one task after another, and what happens inside it."""
 
 import contextlib
+import copy
 import ctypes
 import io
 import os
 import signal
 import sys
+import threading
+import traceback
 from pathlib import Path
 
-from data.errors import RunError, one_line
+from data.errors import ProjectError, RunError, one_line
 from data.storage import locked
 
 RENEWED = 20  # tasks that a process does: some 10 to 20 MB stay of every network
@@ -36,7 +39,12 @@ class Seat:
 
     @property
     def free(self):
-        return self.future is None or self.future.done()
+        """Whether it may have another task: what it said of its last one was heard."""
+        return self.future is None
+
+    def leave(self):
+        """The outcome of its task was taken."""
+        self.future = None
 
     def submit(self, name, *call):
         """Begin `attempt(*call)`: a Future, for `ended`."""
@@ -79,16 +87,20 @@ class Seat:
         self.count = 0
 
 
+_QUIET = threading.Lock()  # the threads of a Dask worker have a seat each, and one environment
+
+
 @contextlib.contextmanager
 def _quiet():
     """Context: Python's helper that removes the semaphores of killed workers begins here, and says nothing of them."""
-    before = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
-    try:
-        yield
-    finally:
-        os.environ.pop("PYTHONWARNINGS")
-        os.environ |= {} if before is None else {"PYTHONWARNINGS": before}
+    with _QUIET:
+        before = os.environ.get("PYTHONWARNINGS")
+        os.environ["PYTHONWARNINGS"] = ",".join(filter(None, (before, "ignore:resource_tracker:UserWarning")))
+        try:
+            yield
+        finally:
+            os.environ.pop("PYTHONWARNINGS")
+            os.environ |= {} if before is None else {"PYTHONWARNINGS": before}
 
 
 def cores():
@@ -104,6 +116,8 @@ def ended(future):
         return future.result()
     except BrokenProcessPool as error:
         return LOST, _exit_codes(error)
+    except Exception as error:  # a result that cannot travel
+        return FAILED, error
 
 
 def _exit_codes(error):
@@ -152,7 +166,21 @@ def attempt(function, root, crate, task):
         _wait_until_free(Path(root) / task.folder)
         return DONE, function(root, crate, *task.arguments)
     except Exception as error:
-        return FAILED, error
+        return FAILED, _portable(error)
+
+
+def _portable(error):
+    """An error as it reaches another process: what nobody expected says where it arose, as a traceback does here."""
+    if not isinstance(error, ProjectError):
+        error.add_note("".join(traceback.format_exception(error)).rstrip())
+    try:
+        copy.deepcopy(error)  # as it is taken apart and made again on its way
+    except Exception:
+        whole = RuntimeError(f"{type(error).__name__}: {error}")
+        for note in getattr(error, "__notes__", ()):
+            whole.add_note(note)
+        return whole
+    return error
 
 
 def _wait_until_free(folder):

@@ -25,27 +25,26 @@ def train_apart(chosen, base, faces, shapes, split, run, seed, where):
     Raises:
         As `specialists.pipeline.train_specialists`.
     """
-    from base_models.jobs import Task, Work, WorkerLost, run_all
+    from base_models.jobs import Task, Work, WorkerLost, raise_lost, run_all
     from data.errors import DataError
     from data.runs import Part
     from data.shipped import crate
     from specialists.specialist import identity
 
-    run, lost = Path(run), []
+    run, lost = Path(run), {}
     left = [p for p in chosen if not Part(run / "specialists" / p, identity(p, chosen[p], base)).finished]
     tasks = {p: Task(f"specialists/{p}", (p, chosen[p], split, seed)) for p in left}
 
     def done(point, summary, error):
         if isinstance(error, WorkerLost):
-            lost.append(error)
+            lost[point] = error
         elif error is not None and not isinstance(error, DataError):
             raise error
 
     with crate(run, faces, {"train": shapes[0], "held": shapes[1]}) as folder:
         needs = tuple(f"{PARENT}/{name}" for name in FILES)
         run_all(Work(train_there, run, folder.name, needs), tasks, where, done)
-    if lost:
-        raise lost[0]
+    raise_lost(lost)
 
 
 def train_there(root, crate, point, settings, split, seed):

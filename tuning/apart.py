@@ -19,13 +19,13 @@ def train_apart(plan, run, where, done):
         done: called without arguments after every training.
 
     Raises:
-        OSError, MemoryError, RunError: as `tuning.goals.reached`. WorkerLost: of the first training whose workers
-            were lost again and again, once all others are done. UsageError, ProjectError: a cluster that cannot be had.
+        OSError, MemoryError, RunError: as `tuning.goals.reached`. WorkerLost: of the trainings whose workers were
+            lost again and again, once all others are done. UsageError, ProjectError: a cluster that cannot be had.
     """
-    from base_models.jobs import Task, Work, WorkerLost, run_all
+    from base_models.jobs import Task, Work, WorkerLost, raise_lost, run_all
     from data.shipped import crate
 
-    run, tasks, lost = Path(run), {}, []
+    run, tasks, lost = Path(run), {}, {}
     faces = plan[0][0].faces
     for goal, factor, label, values, seed in plan:
         digest = digest_of(goal, values, seed)
@@ -33,9 +33,9 @@ def train_apart(plan, run, where, done):
             name = f"{goal.name}, {factor or ''} {label}, seed {seed}"
             tasks.setdefault(digest, (name, (bare(goal), values, seed)))
 
-    def ended(_, __, error):
+    def ended(name, _, error):
         if isinstance(error, WorkerLost):
-            lost.append(error)
+            lost[name] = error
         elif error is not None:
             raise error
         done()
@@ -44,8 +44,7 @@ def train_apart(plan, run, where, done):
         needs = tuple(f"{PARENT}/{name}" for name in FILES) if any(hasattr(goal, "point") for goal, *_ in plan) else ()
         named = {name: Task(f"{TRAININGS}/{digest}", own) for digest, (name, own) in tasks.items()}
         run_all(Work(train_there, run, folder.name, needs), named, where, ended)
-    if lost:
-        raise lost[0]
+    raise_lost(lost)
 
 
 def bare(goal):
