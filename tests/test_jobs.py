@@ -432,8 +432,14 @@ def test_a_killed_worker_costs_its_own_specialist_and_the_result_is_the_same_byt
     assert differing(trained(tmp_path / "jobs"), trained(tmp_path / "plain")) == []
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.faults),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.long),
+    ],
+)
 def test_a_signal_ends_all_workers_and_the_same_command_goes_on(tmp_path, number, status):
     process = start("specialists.train", tmp_path / "run", *POINTS, LONG, "--jobs=2")
     for line in process.stderr:
@@ -456,7 +462,7 @@ def test_a_signal_ends_all_workers_and_the_same_command_goes_on(tmp_path, number
 @pytest.mark.faults
 def test_a_comparison_and_a_sweep_are_the_same_with_jobs(tmp_path):
     plain, several = tmp_path / "plain", tmp_path / "several"
-    networks = ["--networks=alexnet,vgg", f"--set=network.backbone={NetworkSettings().backbone}"]
+    networks = ["--networks=nose_tiny,nose_small", f"--set=network.backbone={NetworkSettings().backbone}"]
     for folder, more in ((plain, []), (several, ["--jobs=2"])):
         finish("base_models.compare", folder, *networks, "--epochs=1", *more)
         finish("tuning.sweep", folder, "--vary=train.learning_rate=1e-3,1e-4", "--seeds=1", "--epochs=1", *more)

@@ -164,8 +164,8 @@ def test_early_stopping_and_schedules_go_on_as_if_nothing_had_been(
     good = 0
     for epoch in moments:
 
-        def save(part, model, state, epoch=epoch):
-            SAVE(part, model, state)
+        def save(part, model, state, where, epoch=epoch):
+            SAVE(part, model, state, where)
             if state.epoch == epoch:
                 raise Stopped
 
