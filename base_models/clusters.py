@@ -15,7 +15,7 @@ PASSED = ("KERAS_", "TF_", "XLA_", "JAX_")  # variables of this process that the
 KNOWN = ("ray", "dask")
 WAIT = 60  # seconds for the first worker of a cluster
 LOOK = 60  # seconds between two looks at whether it still has machines
-ARRIVAL, TRANSFER = 30, 1800  # seconds until a cargo that is there is found, and until it has come
+TRANSFER = 600  # seconds for a cargo to come
 TOPIC = "keypoint-progress-"
 
 
@@ -286,20 +286,18 @@ def _dask_host(order, key, topic):
         task = worker.state.tasks.get(own)
         return task is None or task.state in ("cancelled", "resumed")
 
-    return host(order, lambda said: worker.log_event(topic, list(said)), lambda: _dask_cargo(key, stopped), stopped)
+    return host(order, lambda said: worker.log_event(topic, list(said)), lambda: _dask_cargo(key), stopped)
 
 
-def _dask_cargo(key, stopped):
-    """The cargo. Where its worker was lost, its future would wait for ever."""
+def _dask_cargo(key):
+    """The cargo. Where its worker was lost, nobody could ever send it."""
     from concurrent.futures import CancelledError
 
     from distributed import Future, TimeoutError, get_client
 
-    there, end = Future(key, get_client()), time.monotonic() + ARRIVAL
-    while not there.done():
-        if stopped() or time.monotonic() >= end:
-            raise CargoLost("what it needs was on a machine that is gone")
-        time.sleep(POLL)
+    there = Future(key, get_client(), state="memory")  # it is, else its command would not have begun a task
+    if not there.client.who_has([there]).get(key):
+        raise CargoLost("what it needs was on a machine that is gone")
     try:
         return there.result(TRANSFER)
     except (TimeoutError, CancelledError) as error:
