@@ -137,6 +137,24 @@ def test_machines_that_do_not_see_the_run_get_its_files_and_send_theirs(cluster,
 
 
 @pytest.mark.cluster
+def test_what_was_sent_to_a_machine_that_is_gone_is_sent_again(dask_nodes, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    where, nodes = dask_nodes
+    found = {}
+
+    def done(name, result, error):
+        found[name] = error or result[0]
+        if name == "a":  # both workers, so also the one that has the faces
+            nodes.start(SCRIPTS / "dask", "worker", where.partition("//")[2], "--nthreads=1", "--no-dashboard")
+            for worker in nodes.started[1:3]:
+                nodes.end(worker)
+
+    do("/proc/self/cwd/run", {"a": "", "b": "", "c": ""}, Where(1, where), done)
+    assert found == {"a": "a", "b": "b", "c": "c"}
+
+
+@pytest.mark.cluster
 def test_a_worker_that_is_killed_in_mid_run_changes_no_byte(cluster, tmp_path):
     where, nodes = cluster
     finish("specialists.train", tmp_path / "plain", *POINTS, LONG)
