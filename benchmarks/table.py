@@ -4,6 +4,7 @@ Between `<!-- NAME -->` and `<!-- /NAME -->` goes the table of the benchmark NAM
 """
 
 import re
+import sys
 
 from measure import RESULTS, read_json
 
@@ -65,7 +66,9 @@ def main():
     for name, found in read_json(RESULTS).items():
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         body = "\n".join(table(found))
-        text = mark.sub(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
+        text, places = mark.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
+        if not places:
+            sys.exit(f"{DOCUMENT}: expected the marks <!-- {name} --> and <!-- /{name} --> around a table; received none")
     DOCUMENT.write_text(text, encoding="utf-8")
 
 

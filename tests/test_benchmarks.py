@@ -3,6 +3,7 @@ sides of a comparison do the same work."""
 
 import dataclasses
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +65,12 @@ def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkey
     measure.record("second", "python b.py", [])
     assert "one: 2.0 ms (CPU 1.0) against 500.0 ms (CPU 250.0): 250.0 times" in capsys.readouterr().out
     assert set(read_json(tmp_path / "results.json")) == {"first", "second"}
-    (tmp_path / "a.md").write_text("before\n<!-- first -->\nold\n<!-- /first -->\nafter\n", encoding="utf-8")
+    text = "before\n<!-- first -->\nold\n<!-- /first -->\nafter\n"
+    (tmp_path / "a.md").write_text(text, encoding="utf-8")
+    with pytest.raises(SystemExit, match=re.escape("expected the marks <!-- second --> and <!-- /second -->")):
+        table.main()
+    assert (tmp_path / "a.md").read_text(encoding="utf-8") == text
+    measure.write_json(tmp_path / "results.json", {"first": read_json(tmp_path / "results.json")["first"]})
     table.main()
     lines = (tmp_path / "a.md").read_text(encoding="utf-8").splitlines()
     assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", "<!-- first -->", "<!-- /first -->", "after")
