@@ -68,7 +68,7 @@ def main():
         body = "\n".join(table(found))
         text, places = mark.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
         if not places:
-            sys.exit(f"{DOCUMENT}: expected the marks <!-- {name} --> and <!-- /{name} --> around a table; received none")
+            sys.exit(f"{DOCUMENT}: expected <!-- {name} --> and <!-- /{name} --> around a table; received none")
     DOCUMENT.write_text(text, encoding="utf-8")
 
 
