@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import time
 from collections import deque
 
@@ -172,6 +173,9 @@ class OnRay(Cluster):
 
 def _ray_init(ray, address):
     options = {"address": address} if address else {}
+    if address:  # Ray itself tries for minutes
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), WAIT).close()
     ray.init(**options, log_to_driver=False, logging_level="ERROR")
 
 

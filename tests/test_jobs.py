@@ -354,7 +354,7 @@ def test_files_of_another_machine_are_stored_and_what_is_no_longer_needed_goes(t
     assert not (tmp_path / "outside").exists()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_real_workers_are_lost_and_replaced(tmp_path, capsys):
     whats = {"a": "", "b": "worker ends", "c": "fails", "d": "always ends", "e": ""}
     found = do(tmp_path, whats)
@@ -369,7 +369,7 @@ def test_real_workers_are_lost_and_replaced(tmp_path, capsys):
     assert [line for line in err if "begins" not in line and "lost" not in line] == []
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_what_is_raised_when_a_task_ends_ends_the_others_at_once(tmp_path):
     def done(name, result, error):
         raise error
@@ -415,7 +415,7 @@ def workers_of(process):
     return [p for p in psutil.Process(process.pid).children(True) if "LokyProcess" in " ".join(p.cmdline())]
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_own_specialist_and_the_result_is_the_same_bytes(tmp_path):
     finish("specialists.train", tmp_path / "plain", *POINTS, LONG)
     process = start("specialists.train", tmp_path / "jobs", *POINTS, LONG, "--jobs=2")
@@ -435,7 +435,7 @@ def test_a_killed_worker_costs_its_own_specialist_and_the_result_is_the_same_byt
 @pytest.mark.parametrize(
     ("number", "status"),
     [
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.faults),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
         pytest.param(signal.SIGKILL, -9, marks=pytest.mark.long),
     ],
@@ -459,7 +459,7 @@ def test_a_signal_ends_all_workers_and_the_same_command_goes_on(tmp_path, number
     assert not list((tmp_path / "run").glob(PREFIX + "*"))
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_comparison_and_a_sweep_are_the_same_with_jobs(tmp_path):
     plain, several = tmp_path / "plain", tmp_path / "several"
     networks = ["--networks=nose_tiny,nose_small", f"--set=network.backbone={NetworkSettings().backbone}"]
