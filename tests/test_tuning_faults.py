@@ -58,7 +58,7 @@ def kill_somewhere(process, moments, kill):
 
 
 @pytest.mark.parametrize("options", [["--tuner=random", "--trials=12"], ["--tuner=bayesian", "--trials=14", EQUAL]])
-@sized("kills", None, 10)
+@sized("kills", None, 5)
 def test_a_search_killed_many_times_ends_with_the_same_trials(tmp_path, figures, options, kills):
     finish(tmp_path / "whole", *options)
     moments, finished = random.Random(4), []
