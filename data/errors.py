@@ -67,7 +67,10 @@ def command(main):
 
     Ctrl-C ends with 130 and SIGTERM with 143; every part of a run that was finished stays finished.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    _asked.clear()
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
+        signal.signal(signal.SIGINT, _stop)
     before, sys.unraisablehook = sys.unraisablehook, _not_swallowed
     try:
         status = main()
@@ -75,16 +78,17 @@ def command(main):
     except ProjectError as error:
         status = _say(one_line(error), error.exit_status)
     except KeyboardInterrupt as stop:
-        status = _say(
-            "stopped; the same command goes on where this one was", 143 if isinstance(stop, Terminated) else 130
-        )
+        status = _stopped(type(stop))
     except BrokenPipeError:  # the reader of our output went away, as in `... | head`
         status = 0
     except Exception as error:
         told = _of_the_machine(error)
-        if not told:
+        if told:
+            status = _say(one_line(told), 1)
+        elif _asked:  # whoever was interrupted made another error of it
+            status = _stopped(_asked[0])
+        else:
             raise  # a defect of ours is not hidden
-        status = _say(one_line(told), 1)
         if told == MEMORY:  # the backend's threads may never come to their end, for want of memory
             _drop_unwanted_output()
             os._exit(status)
@@ -112,8 +116,16 @@ def _drop_unwanted_output():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _terminate(*_):
-    raise Terminated
+_asked = []  # what the signals that came since `command` began raised
+
+
+def _stop(number, _):
+    _asked.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
+    raise _asked[-1]
+
+
+def _stopped(kind):
+    return _say("stopped; the same command goes on where this one was", 143 if kind is Terminated else 130)
 
 
 def _not_swallowed(told):

@@ -17,10 +17,12 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def own_signals():
-    """`command` sets the process's answer to SIGTERM; the test run keeps its own."""
-    before, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+    """`command` sets the process's answer to signals; the test run keeps its own."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.unraisablehook
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, answer in before.items():
+        signal.signal(number, answer)
     sys.unraisablehook = hook
 
 
@@ -88,6 +90,18 @@ def test_bad_arguments_are_one_line_too(arguments, words, capsys):
 def test_a_defect_of_ours_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         command(raising(ZeroDivisionError()))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_a_library_makes_of_a_signal_is_the_stop_that_it_was(number, status, capsys):
+    def main():
+        try:
+            signal.raise_signal(number)
+        except KeyboardInterrupt as stop:
+            raise ValueError("a call returned a result with an exception set") from stop
+
+    assert ended(main, capsys) == (status, "stopped; the same command goes on where this one was\n")
+    test_a_defect_of_ours_is_not_hidden()  # later, without a signal
 
 
 @pytest.mark.parametrize(

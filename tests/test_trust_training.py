@@ -280,6 +280,7 @@ CALLS = {
     "reports.labels": lambda g: ["--data", g / "data", "--out", g.made / "labels.html"],
     "specialists.ensemble": lambda g: [*train_options(g, g.copy("merged"))[2:], *OPTIONS, "--with", g / "run"],
     "specialists.evaluate": lambda g: ["--data", g / "data", "--run", g / "run", "--out", g.made / "seen"],
+    "specialists.export": lambda g: ["--run", g.copy("exported"), "--format=onnx"],
     "specialists.morph": lambda g: [*photos(g), "--run", g / "run", "--frames=3", "--out", g.made / "morph.gif"],
     "specialists.photos_score": lambda g: ["--data", g / "photos" / "faces.csv", "--run", g / "run", "--most=1"],
     "specialists.predict": lambda g: [*photos(g), "--run", g / "run", "--out", g.made / "answers"],
