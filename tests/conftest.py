@@ -9,6 +9,7 @@ from trust import figures  # noqa: F401 a fixture
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as the commands do
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 SHARED = "KEYPOINT_SHARED"
 
 
