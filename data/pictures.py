@@ -14,6 +14,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 
 from data.errors import DataError
+from data.png import check_rows
 
 MOST_PIXELS = 100_000_000  # of a photo; decoded, they take 300 MB
 SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -50,6 +51,8 @@ def read_picture(path, turn=True):
 
     with _opened(path) as picture, _decoding(path), _silent() if picture.format == "TIFF" else nullcontext():
         picture.load()
+        if picture.format == "PNG":
+            check_rows(path)
         return _rgb(ImageOps.exif_transpose(picture) if turn else picture)
 
 
