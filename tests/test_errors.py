@@ -100,6 +100,7 @@ def test_what_a_library_makes_of_a_signal_is_the_stop_that_it_was(number, status
         except KeyboardInterrupt as stop:
             raise ValueError("a call returned a result with an exception set") from stop
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have had it ignored
     assert ended(main, capsys) == (status, "stopped; the same command goes on where this one was\n")
     test_a_defect_of_ours_is_not_hidden()  # later, without a signal
 
