@@ -38,7 +38,7 @@ def read_picture(path, turn=True):
     """A photo as RGB.
 
     Args:
-        path: of a file of any common format; its ending does not matter.
+        path: of a file of any common format, whose ending does not matter; or an open binary file.
         turn: as viewers show it, by the camera's note on how it was held; else as it is stored.
 
     Returns:

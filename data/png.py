@@ -1,7 +1,9 @@
 """Whether a PNG has all the rows that it claims: decoders fill in what is missing without a word."""
 
+import os
 import struct
 import zlib
+from contextlib import nullcontext
 
 SIGNATURE = 8  # bytes before the first chunk
 SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a pixel, per colour type of the header
@@ -10,13 +12,13 @@ PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 PIECE = 1 << 16  # bytes that are read, or unpacked, at a time
 
 
-def check_rows(path):
+def check_rows(place):
     """Raise ValueError unless the picture of a PNG file has all of its bytes. (PNG specification, W3C 2003.)
 
     Args:
-        path: of a file whose header is that of a PNG.
+        place: path of a file whose header is that of a PNG, or the file itself, open to be read in binary.
     """
-    with open(path, "rb") as file:
+    with open(place, "rb") if isinstance(place, str | os.PathLike) else nullcontext(place) as file:
         file.seek(SIGNATURE)
         wanted, found, packed = 0, 0, zlib.decompressobj()
         for kind, piece in _pieces(file):
