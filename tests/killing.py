@@ -256,6 +256,8 @@ class Starter:
         """
         self.count += 1
         said = self.folder / f"{self.count}.out", self.folder / f"{self.count}.err"
+        for path in said:
+            path.touch()  # whoever looks before the child has begun finds nothing said
         call = [module, *map(str, arguments)]
         return Child(self, self.ask({"call": call, "said": list(map(str, said)), **options}), said)
 
