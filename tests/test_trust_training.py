@@ -267,9 +267,11 @@ def train_options(g, run):
     return [*OPTIONS, "--settings", g / "settings.json", "--data", g / "data", "--run", run]
 
 
+NOSE = ["--networks=nose_tiny", "--epochs=1", f"--set=network.backbone={NetworkSettings().backbone}"]
+
 # Arguments of every command. What it makes, it makes elsewhere.
 CALLS = {
-    "base_models.compare": lambda g: [*train_options(g, g.made / "c"), "--networks=nose_tiny", "--epochs=1"],
+    "base_models.compare": lambda g: [*train_options(g, g.made / "c"), *NOSE],
     "base_models.features": lambda g: ["--run", g.copy("features")],
     "base_models.train": lambda g: train_options(g, g.made / "train"),
     "data.convert": lambda g: [g / "photos" / "faces.csv", g.made / "coco", "--to", "coco"],
@@ -309,7 +311,7 @@ def test_no_command_changes_what_it_is_given(commands, world, starter, tmp_path,
                 time.sleep(0.1)
             child.kill(signal.SIGTERM)
         status = child.wait()
-        if status != (143 if command == "specialists.serve" else 0):
+        if status != 0:  # serving ends well by a signal
             failed[command] = status, child.err[-500:]
         if own.state() != before:
             changed.append(command)
