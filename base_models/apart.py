@@ -1,7 +1,8 @@
 """Networks of a comparison that are trained in other processes, several at once."""
 
-import functools
 from pathlib import Path
+
+BASE = tuple(f"base/{name}" for name in ("settings.json", "weights.npz", "history.json", "manifest.json"))  # of a run
 
 
 def train_apart(faces, settings, run, seed, where):
@@ -45,13 +46,6 @@ def train_there(root, crate, name, settings, seed):
 
     load_keras()
     from base_models.base import train_base
-
-    train_base(_faces(Path(root) / crate), settings, Path(root) / name, seed)
-
-
-@functools.lru_cache(maxsize=1)
-def _faces(folder):
-    """`Faces` of a crate: once in a worker."""
     from data.shipped import load_faces
 
-    return load_faces(folder)
+    train_base(load_faces(Path(root) / crate), settings, Path(root) / name, seed)

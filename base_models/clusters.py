@@ -7,8 +7,9 @@ import time
 from collections import deque
 
 from base_models.hosts import CargoLost, Order, host, sees
-from base_models.jobs import POLL, say, threads_each, told, too_often
+from base_models.jobs import POLL, threads_each, told, too_often
 from base_models.parcels import files_in, store_files
+from base_models.progress import say
 from base_models.seats import FAILED, LOST, THREADS
 from data.errors import ProjectError, UsageError, one_line
 

@@ -17,11 +17,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from base_models.averaging import Averaging
+from base_models.batch_bar import BatchBar
 from base_models.batches import part_seed
 from base_models.losses import make_loss
 from base_models.network import dropouts
 from base_models.precision import bound_to
-from base_models.progress import BatchBar, say
+from base_models.progress import say
 from base_models.schedules import dropout_factor, learning_rate, optimizer
 from base_models.settings import TrainSettings
 from base_models.weights import check_array, check_weights, get_weights, lent, set_weights

@@ -7,11 +7,11 @@ executor of its own (joblib's loky, one process), since a pool is lost as a whol
 
 import concurrent.futures
 import os
-import sys
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from base_models.progress import say
 from base_models.seats import DONE, LOST, Seat, cores, ended
 from data.errors import ProjectError
 
@@ -132,11 +132,6 @@ def raise_lost(lost):
     if lost:
         first, *others = lost
         raise WorkerLost(f"{lost[first]}{'; lost like it: ' if others else ''}{', '.join(others)}")
-
-
-def say(text):
-    """One line of progress; `base_models.progress` has the same, and Keras."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def told(name, line):

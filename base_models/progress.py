@@ -1,9 +1,6 @@
-"""Progress: a bar on a terminal, plain lines in a log."""
+"""Progress as lines, without Keras."""
 
 import sys
-
-import keras
-from tqdm import tqdm
 
 
 def say(text):
@@ -20,22 +17,3 @@ def aligned(rows):
         )
         for row in rows
     ]
-
-
-class BatchBar(keras.callbacks.Callback):
-    """A bar over the batches of one epoch, on a terminal only, gone when the epoch ends."""
-
-    def __init__(self, title):
-        super().__init__()
-        self.title, self.bar = title, None
-
-    def on_train_begin(self, logs=None):
-        self.bar = tqdm(
-            total=self.params.get("steps"), desc=self.title, leave=False, disable=not sys.stderr.isatty(), unit="batch"
-        )
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
-
-    def on_train_end(self, logs=None):
-        self.bar.close()

@@ -1,6 +1,7 @@
 """Faces as files of a folder, for other processes that work on the same ones."""
 
 import contextlib
+import functools
 import json
 import shutil
 import tempfile
@@ -85,6 +86,7 @@ def _file_of(images):
     return images.path.resolve() if isinstance(images, Images) and images.whole else None
 
 
+@functools.lru_cache(maxsize=1)  # once in a worker, whatever it trains
 def load_faces(folder):
     """`Faces` of a crate, whose images stay in their file. Raises RunError or DataError: damaged."""
     folder, arrays = Path(folder), read_arrays(Path(folder) / REST, LARGEST)

@@ -3,8 +3,7 @@
 import functools
 from pathlib import Path
 
-PARENT = "base"  # folder of the run that every specialist starts from
-FILES = ("settings.json", "weights.npz", "history.json", "manifest.json")
+from base_models.apart import BASE
 
 
 def train_apart(chosen, base, faces, shapes, split, run, seed, where):
@@ -42,8 +41,7 @@ def train_apart(chosen, base, faces, shapes, split, run, seed, where):
             raise error
 
     with crate(run, faces, {"train": shapes[0], "held": shapes[1]}) as folder:
-        needs = tuple(f"{PARENT}/{name}" for name in FILES)
-        run_all(Work(train_there, run, folder.name, needs), tasks, where, done)
+        run_all(Work(train_there, run, folder.name, BASE), tasks, where, done)
     raise_lost(lost)
 
 

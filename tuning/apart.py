@@ -1,12 +1,11 @@
 """Trainings of a sweep that are done in other processes, several at once."""
 
-import functools
 from dataclasses import fields, replace
 from pathlib import Path
 
+from base_models.apart import BASE
+
 TRAININGS = "sweeps/trainings"  # folder in the run
-PARENT = "base"  # what the specialists of a `PointGoal` start from
-FILES = ("settings.json", "weights.npz", "history.json", "manifest.json")
 
 
 def train_apart(plan, run, where, done):
@@ -41,7 +40,7 @@ def train_apart(plan, run, where, done):
         done()
 
     with crate(run, faces) as folder:
-        needs = tuple(f"{PARENT}/{name}" for name in FILES) if any(hasattr(goal, "point") for goal, *_ in plan) else ()
+        needs = BASE if any(hasattr(goal, "point") for goal, *_ in plan) else ()  # specialists start from it
         named = {name: Task(f"{TRAININGS}/{digest}", own) for digest, (name, own) in tasks.items()}
         run_all(Work(train_there, run, folder.name, needs), named, where, ended)
     raise_lost(lost)
@@ -61,19 +60,12 @@ def train_there(root, crate, goal, values, seed):
     from base_models.options import load_keras
 
     load_keras()
+    from data.shipped import load_faces
     from tuning.sweep import trained
 
-    own = {"faces": _faces(Path(root) / crate)} | ({"run": Path(root)} if hasattr(goal, "run") else {})
+    own = {"faces": load_faces(Path(root) / crate)} | ({"run": Path(root)} if hasattr(goal, "run") else {})
     goal = _GOALS.setdefault((root, crate, repr(goal)), replace(goal, **own))
     trained(goal, values, seed, Path(root) / TRAININGS)
-
-
-@functools.lru_cache(maxsize=1)
-def _faces(folder):
-    """`Faces` of a crate: once in a worker."""
-    from data.shipped import load_faces
-
-    return load_faces(folder)
 
 
 def digest_of(goal, values, seed):
