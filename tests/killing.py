@@ -252,7 +252,8 @@ class Starter:
         Args:
             options: kill_at, a file operation below `folder`; limits, dict of names in `resource` to a soft limit;
                 kept, a folder for `keep_checkpoints`; pages=True draws all pages; powerless=True takes root's right
-                to write what nobody may write; memory, bytes of address space beyond what it has at its beginning.
+                to write what nobody may write; memory, bytes of address space beyond what it has at its beginning;
+                counted, a file that tells in the end how many file operations there were below `folder`.
         """
         self.count += 1
         said = self.folder / f"{self.count}.out", self.folder / f"{self.count}.err"
@@ -284,7 +285,9 @@ def without_power():
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def _become(call, said, kill_at=0, folder=".", limits=None, kept=None, pages=False, powerless=False, memory=None):
+def _become(
+    call, said, kill_at=0, folder=".", limits=None, kept=None, pages=False, powerless=False, memory=None, counted=None
+):
     """In the child: be the command."""
     import resource
 
@@ -311,8 +314,13 @@ def _become(call, said, kill_at=0, folder=".", limits=None, kept=None, pages=Fal
         options.NEEDED = 0
         used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         resource.setrlimit(resource.RLIMIT_AS, (used + memory, resource.RLIM_INFINITY))
-    with Disk(folder, kill_at, kill_self):
-        command(main)
+    with Disk(folder, kill_at, kill_self) as disk:
+        try:
+            command(main)
+        finally:
+            if counted:
+                Disk.watching = None
+                Path(counted).write_text(str(disk.count))
 
 
 if __name__ == "__main__":

@@ -419,7 +419,6 @@ def test_headings_sort_and_measures_switch(page):
 
 
 @pytest.mark.slow
-@pytest.mark.faults
 def test_kill_9_and_the_same_command_give_the_same_weights(place, tmp_path):
     call = [sys.executable, "-m", "base_models.compare", *map(str, place.options), "--run", str(tmp_path / "run")]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "KEYPOINT_CACHE": str(tmp_path / "cache")}

@@ -1,7 +1,9 @@
 """Hostile archives: nothing in them runs, leaves its folder or fills the memory, whatever they are given as."""
 
+import base64
 import io
 import json
+import marshal
 import os
 import struct
 import zipfile
@@ -84,12 +86,31 @@ def shapes(*shape):
     return lambda path, canary: archive(path, [("a.npy", npy(HEADER.format("<f8", shape), bytes(64)))])
 
 
+def with_lambda(canary):
+    """Configuration of a Keras model whose Lambda layer, a program in itself, makes the canary."""
+    source = f"def make(x):\n    open({str(canary)!r}, 'w').close()\n    return x\n"
+    [program] = [part for part in compile(source, "lambda", "exec").co_consts if hasattr(part, "co_code")]
+    code = {"code": base64.encodebytes(marshal.dumps(program)).decode(), "defaults": None, "closure": None}
+    function = {"class_name": "__lambda__", "config": code}
+    layers = [
+        {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": [None, 2], "name": "i"}},
+        {"module": "keras.layers", "class_name": "Lambda", "config": {"name": "l", "function": function}},
+    ]
+    return {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": layers}}
+
+
 def keras_lambda(path, canary):
-    """A Keras archive whose Lambda layer would make the canary."""
-    code = {"class_name": "__lambda__", "config": {"code": "4wEAAAA=", "defaults": None, "closure": None}}
-    layer = {"module": "keras.layers", "class_name": "Lambda", "config": {"name": str(canary), "function": code}}
-    config = {"class_name": "Sequential", "config": {"name": "s", "layers": [layer]}}
-    archive(path, [("config.json", json.dumps(config)), ("metadata.json", "{}"), ("model.weights.h5", b"\x89HDF")])
+    """A Keras archive with it."""
+    config = json.dumps(with_lambda(canary))
+    archive(path, [("config.json", config), ("metadata.json", "{}"), ("model.weights.h5", b"\x89HDF")])
+
+
+@pytest.mark.faults
+def test_the_lambda_would_make_the_canary_where_keras_is_told_to_trust_it(tmp_path):
+    import keras
+
+    keras.saving.deserialize_keras_object(with_lambda(tmp_path / "canary"), safe_mode=False)
+    assert (tmp_path / "canary").exists()
 
 
 def external_links(path, canary):

@@ -91,19 +91,27 @@ def train(faces, run):
     return build_ensemble(run, faces, own, 0)[1]
 
 
-@sized("names", ["no labels", "labels outside the picture", "black pictures"], list(SETS))
+@sized("names", ["no labels", "black pictures"], list(SETS))
 def test_next_to_nothing_trains_to_finite_numbers_or_is_refused(tmp_path, figures, names):
+    bad = {}
     for name in names:
-        make, refused = SETS[name]
-        run = tmp_path / name
-        if refused:
-            with pytest.raises(DataError, match=refused):
-                train(make(), run)
-            assert not (run / "base" / "manifest.json").exists()
-        else:
-            predictions = train(make(), run)
-            assert all(np.isfinite(array).all() for array in Part(run / "base").weights().values())
-            assert np.isfinite(predictions.points["ensemble"]).all()
-            page = (run / "index.html").read_text()
-            assert "Not built" not in page, page[page.index("Not built") :][:500]
-        figures("sets with next to nothing: trained or refused", 1, 1)
+        try:
+            check(*SETS[name], tmp_path / name)
+        except (Exception, pytest.fail.Exception) as error:
+            bad[name] = repr(error)
+    figures("sets with next to nothing: trained or refused", len(names) - len(bad), len(names))
+    assert bad == {}
+
+
+def check(make, refused, run):
+    """Assert that a set is refused with these words, or trains to what is finite."""
+    if refused:
+        with pytest.raises(DataError, match=refused):
+            train(make(), run)
+        assert not (run / "base" / "manifest.json").exists()
+        return
+    predictions = train(make(), run)
+    assert all(np.isfinite(array).all() for array in Part(run / "base").weights().values())
+    assert np.isfinite(predictions.points["ensemble"]).all()
+    page = (run / "index.html").read_text()
+    assert "Not built" not in page, page[page.index("Not built") :][:500]

@@ -116,8 +116,7 @@ def test_a_disk_that_is_full_at_any_save_costs_nothing_that_was_saved(
     assert tried
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize(("most", "file"), [(1_000, "settings.json"), (20_000, "checkpoint.npz")])
+@sized("most, file", (1_000, "settings.json"), (20_000, "checkpoint.npz"))
 def test_a_limit_on_the_size_of_files_is_told_with_the_file(world, starter, tmp_path, figures, most, file):
     child = starter.start(*base_command(world, tmp_path / "run"), limits={"RLIMIT_FSIZE": most})
     assert child.wait() == 1
@@ -157,7 +156,7 @@ def test_of_many_starts_on_one_run_one_trains_and_the_others_name_it(world, star
     successor.wait()
 
 
-@sized("count", 2, 15)
+@sized("count", 2, 15, pytest.mark.slow)
 def test_specialists_may_be_trained_at_the_same_time(world, starter, tmp_path, figures, count):
     run, points = tmp_path / "run", world.faces.schema.points[:count]
     shutil.copytree(world.run / "base", run / "base")
@@ -204,9 +203,10 @@ ODD = ["läuft 脸 \u202e\u0301", "two\nlines", "-run", "%s {0} $HOME `ls` 'a\""
 @pytest.mark.faults
 def test_a_folder_of_any_name_holds_a_run(world, starter, tmp_path, figures):
     run = tmp_path.joinpath(*ODD)
-    starter.finish(*base_command(world, run))
-    assert differing(contents(run / "base"), contents(world.run / "base")) == []
-    figures("odd names of folders and files", len(ODD), len(ODD))
+    child = starter.start(*base_command(world, run))
+    good = child.wait() == 0 and differing(contents(run / "base"), contents(world.run / "base")) == []
+    figures("odd names of folders and files", len(ODD) * good, len(ODD))
+    assert good, child.err
 
 
 @pytest.mark.parametrize("name", ODD, ids=ascii)
@@ -270,13 +270,15 @@ def test_what_is_read_only_is_read_and_not_written(world, starter, tmp_path, fig
         (base_command(world, out / "run"), 4, "Permission denied\n"),
         (["specialists.ensemble", *base_command(world, run)[1:]], 4, "Permission denied\n"),
     ]
+    bad = []
     for call, status, words in refused:
         child = starter.start(*call, powerless=True)
-        assert (child.wait(), child.err.count("\n")) == (status, 1), child.err
-        assert child.err.endswith(words)
+        if (child.wait(), child.err.count("\n")) != (status, 1) or not child.err.endswith(words):
+            bad.append(child.err)
+    figures("paths that cannot be used, told in one line", len(refused) - len(bad), len(refused))
+    assert bad == []
     assert tiny.files(run) == before
     assert list(tiny.files(out)) == ["out.csv"]
-    figures("paths that cannot be used, told in one line", len(refused), len(refused))
 
 
 # -- memory
@@ -298,10 +300,10 @@ def test_a_limit_below_what_the_backend_needs_is_told_before_anything_is_loaded(
     assert said, done.stderr
 
 
-@sized("limits", (range(0, 200, 90),), (range(0, 500, 25),))
+@sized("limits", (range(0, 200, 150),), (range(0, 500, 25),))
 def test_memory_that_ends_while_something_is_loaded_costs_nothing(world, starter, tmp_path, figures, limits):
     """The limit is so many MB above what the process has when it begins. The backend may end the process itself."""
-    run, tried, told = tmp_path / "run", 0, 0
+    run, tried, told, good = tmp_path / "run", 0, 0, 0
     for more in limits:
         child = starter.start(*base_command(world, run), memory=more << 20)
         if child.wait() == 0:
@@ -309,10 +311,11 @@ def test_memory_that_ends_while_something_is_loaded_costs_nothing(world, starter
         line = child.status == 1 and bool(re.search(f"(?m)^{MEMORY}", child.err))
         assert line or child.status in (-signal.SIGABRT, -signal.SIGSEGV), (more, child.err)
         tried, told = tried + 1, told + line
-    starter.finish(*base_command(world, run))
-    same = differing(contents(run / "base"), contents(world.run / "base")) == []
-    figures("memory that ends while something is loaded: nothing lost", tried * same, tried)
+        again = tmp_path / f"after {more}"
+        shutil.copytree(run, again) if run.exists() else again.mkdir()
+        starter.finish(*base_command(world, again))
+        good += differing(contents(again / "base"), contents(world.run / "base")) == [] and left_over(again) == []
+        shutil.rmtree(again)
+    figures("memory that ends while something is loaded: nothing lost", good, tried)
     figures("memory that ends while something is loaded: told in one line", told, tried)
-    assert same
-    assert tried
-    assert left_over(run) == []
+    assert good == tried > 0

@@ -73,7 +73,7 @@ def test_a_search_killed_many_times_ends_with_the_same_trials(tmp_path, figures,
     assert same
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_chief_and_two_workers_share_a_search_and_one_may_be_killed(tmp_path):
     process = start(tmp_path / "run", "--tuner=random", "--trials=6", EQUAL, "--workers=2")
     trials = tmp_path / "run" / "tuning" / "alexnet" / "trials"
@@ -91,7 +91,7 @@ def test_a_chief_and_two_workers_share_a_search_and_one_may_be_killed(tmp_path):
     assert len({json.dumps(row["values"]) for row in rows}) == 6
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_workers_end_with_the_command(tmp_path):
     process = start(tmp_path / "run", "--tuner=random", "--trials=60", EQUAL, "--workers=2")
     while len(psutil.Process(process.pid).children()) < 3:
@@ -104,17 +104,30 @@ def test_workers_end_with_the_command(tmp_path):
     assert left == []
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_search_in_one_line(tmp_path, number, status):
-    process = start(tmp_path / "run", "--tuner=random", "--trials=60")
-    while not list((tmp_path / "run").glob("tuning/alexnet/trials/*/base/checkpoint.npz")):
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=120)
-    assert process.returncode == status
-    assert err.splitlines()[-1] == "stopped; the same command goes on where this one was"
+@sized("count", 1, 6, pytest.mark.slow)
+def test_a_signal_ends_a_search_within_seconds_and_the_same_command_goes_on(tmp_path, figures, count):
+    options, moments, slowest, good = ["--tuner=random", "--trials=4", EQUAL], random.Random(5), 0, 0
+    finish(tmp_path / "whole", *options)
+    for i in range(count):
+        number, status = [(signal.SIGTERM, 143), (signal.SIGINT, 130)][i % 2]
+        folder = tmp_path / str(i)
+        process = start(folder, *options)
+        while not list(folder.glob("tuning/alexnet/trials/*/base/checkpoint.npz")):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        time.sleep(moments.uniform(0, 0.5))
+        asked = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=120)
+        slowest = max(slowest, time.monotonic() - asked)
+        told = (process.returncode, err.splitlines()[-1])
+        assert told == (status, "stopped; the same command goes on where this one was")
+        finish(folder, *options)
+        good += tried(folder) == tried(tmp_path / "whole")
+    figures("searches stopped by a signal, went on to the same trials", good, count)
+    figures("seconds from a signal to the end of a search, slowest", round(slowest, 1))
+    assert good == count
+    assert slowest < 5
 
 
 BAD = [

@@ -23,15 +23,16 @@ import pytest
 FIGURES = "TRUST_FIGURES"
 
 
-def sized(name, quick, full):
-    """A mark that runs a test twice: with `quick` in every CI run (marker `faults`), with `full` under `trust`.
+def sized(name, quick, full, quickly=pytest.mark.faults):
+    """A mark that runs a test twice: with `quick` in every CI run, with `full` under the marker `trust`.
 
     Args:
         name: of the argument; several as in `pytest.mark.parametrize`, "kills, seed".
         quick: its value, a tuple where there are several names; None = the full size only.
         full: the same.
+        quickly: the marker of the first, `slow` where it takes 20 seconds.
     """
-    sizes = {"quick": (quick, pytest.mark.faults), "full": (full, pytest.mark.trust)}
+    sizes = {"quick": (quick, quickly), "full": (full, pytest.mark.trust)}
     given = [pytest.param(*_values(v), marks=mark, id=i) for i, (v, mark) in sizes.items() if v is not None]
     return pytest.mark.parametrize(name, given)
 
