@@ -23,15 +23,21 @@ class Averaging(keras.callbacks.Callback):
 
     def __init__(self, average, horizon, steps):
         super().__init__()
-        self.average, self.keep, self.steps = dict(average), math.exp(-1 / horizon), steps
+        self.average = {name: array.copy() for name, array in average.items()}  # changed in place
+        self.keep, self.steps = math.exp(-1 / horizon), steps
 
     def on_train_batch_end(self, batch, logs=None):
         if keras.backend.backend() == "jax":  # its steps leave the variables behind until they are asked for
             self.model.jax_state_sync()
         # The first steps' weights are the farthest from good: the average forgets them sooner.
         keep = min(self.keep, (1 + self.steps) / (10 + self.steps))
+        share = np.float32(1 - keep)
         with np.errstate(invalid="ignore", over="ignore"):  # a diverged network shows in its scores
             for name, now in get_weights(self.model).items():
-                old = self.average.get(name, now)
-                self.average[name] = (old + np.float32(1 - keep) * (now - old)).astype(now.dtype)
+                if name not in self.average:
+                    self.average[name] = np.array(now)
+                average = self.average[name]
+                change = now - average
+                change *= share
+                average += change
         self.steps += 1

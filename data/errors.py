@@ -7,6 +7,8 @@ import signal
 import sys
 import threading
 
+from data.watched import watch
+
 STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How the backend's libraries say that there is no memory, besides MemoryError: as ImportError, or types of their own.
@@ -68,6 +70,7 @@ def command(main):
     Ctrl-C ends with 130 and SIGTERM with 143; every part of a run that was finished stays finished.
     """
     _asked.clear()
+    watch(MEMORY)
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
         signal.signal(signal.SIGINT, _stop)

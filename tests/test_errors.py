@@ -1,6 +1,7 @@
 """Commands end with a documented status and one line, whatever happened."""
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from data.errors import DataError, Parser, ProjectError, RunError, TrainingError, UsageError, command, one_line
@@ -219,3 +221,50 @@ def test_a_command_without_any_output_works():
     child = process(code)
     _, said = child.communicate(timeout=60)
     assert (child.returncode, said) == (0, "")
+
+
+# Under a limit of the address space, in a child process that is watched.
+
+DEEDS = {  # what a command does: (its exit status, its last line on stderr)
+    "return 3": (3, ""),
+    "os.abort()": (1, f"error: {MEMORY}, or a larger limit than 4096 MB (ulimit -v)"),
+    "os.kill(os.getpid(), signal.SIGSEGV)": (1, f"error: {MEMORY}, or a larger limit than 4096 MB (ulimit -v)"),
+    "os.kill(os.getpid(), signal.SIGKILL)": (-signal.SIGKILL, ""),
+    "raise errors.RunError('held')": (4, "error: held"),
+    "bytearray(5 << 30)": (1, f"error: {MEMORY}"),
+}
+
+
+def limited(deed):
+    """A process under a limit of 4 GB whose command does something."""
+    code = "import os, resource, signal, sys, time\nfrom data import errors\n"
+    code += "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, resource.RLIM_INFINITY))\n"
+    code += f"def main():\n    print(os.getpid(), flush=True)\n    {deed}\nerrors.command(main)"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+    return subprocess.Popen([sys.executable, "-c", code], **pipes, cwd=ROOT, preexec_fn=heard)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_command_under_a_limit_of_memory_ends_as_its_child_does_or_says_why(deed):
+    process = limited(deed)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, (err.splitlines() or [""])[-1]) == DEEDS[deed]
+    assert int(out) != process.pid
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_reaches_a_command_under_a_limit_of_memory(number, status):
+    process = limited("time.sleep(30)")
+    process.stdout.readline()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (status, "stopped; the same command goes on where this one was\n")
+
+
+def test_a_command_under_a_limit_of_memory_ends_with_its_watcher():
+    process = limited("time.sleep(30)")
+    child = psutil.Process(int(process.stdout.readline()))
+    process.kill()
+    process.communicate()
+    child.wait(10)
