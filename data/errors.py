@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from data.watched import watch
 
@@ -14,6 +15,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How the backend's libraries say that there is no memory, besides MemoryError: as ImportError, or types of their own.
 NO_MEMORY = ("failed to map segment", "annot allocate memory", "OOM when allocating", "bad_alloc")
 MEMORY = "out of memory: choose a smaller set, batch or network"
+REPEATED = 1.0  # seconds within which a second signal asks for nothing more
 AGAIN = 0.05  # seconds until a stop that was swallowed is asked for again
 
 
@@ -70,6 +72,7 @@ def command(main):
     Ctrl-C ends with 130 and SIGTERM with 143; every part of a run that was finished stays finished.
     """
     _asked.clear()
+    _heard[:] = [-REPEATED]
     watch(MEMORY)
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
@@ -120,9 +123,13 @@ def _drop_unwanted_output():
 
 
 _asked = []  # what the signals that came since `command` began raised
+_heard = [-REPEATED]  # when the last one came
 
 
 def _stop(number, _):
+    _heard.append(time.monotonic())
+    if _heard[-1] - _heard[-2] < REPEATED:  # `timeout` and the like send it to a process and to its whole group
+        return
     _asked.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
     raise _asked[-1]
 

@@ -11,8 +11,9 @@ import resource
 import signal
 import sys
 
-BY_LIBRARIES = (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS)
+CRASHES = (signal.SIGSEGV, signal.SIGBUS)
 WATCHED = {signal.SIGCHLD, signal.SIGINT, signal.SIGTERM}
+CHILD = "KEYPOINT_WATCHED"  # environment variable: the process that is watched already, whatever it has become
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
 
 
@@ -23,8 +24,9 @@ def watch(memory):
         memory: what to say where the child's libraries ended it.
     """
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
+    if limit == resource.RLIM_INFINITY or os.environ.get(CHILD) == str(os.getpid()):
         return
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody hears of a child's end
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     try:
         child = os.fork()
@@ -35,18 +37,27 @@ def watch(memory):
             with contextlib.suppress(AttributeError, OSError):
                 ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
     if child == 0:
+        os.environ[CHILD] = str(os.getpid())
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     status = _end_of(child)
-    if -status in BY_LIBRARIES:
-        print(f"error: {memory}, or a larger limit than {limit >> 20} MB (ulimit -v)", file=sys.stderr, flush=True)
-        os._exit(1)
+    if status == -signal.SIGABRT:
+        _say(f"{memory}, or a larger limit than {limit >> 20} MB (ulimit -v)")
+    if -status in CRASHES:
+        _say(f"out of memory, it seems: ended by signal {-status} under a limit of {limit >> 20} MB (ulimit -v)")
+    if -status in (signal.SIGINT, signal.SIGTERM):  # a second one, after Python had put its own handlers back
+        os._exit(128 - status)
     if status < 0:  # whoever ended it sees the same of us
         with contextlib.suppress(OSError):  # SIGKILL has no other
             signal.signal(-status, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.kill(os.getpid(), -status)
     os._exit(status)
+
+
+def _say(text):
+    print(f"error: {text}", file=sys.stderr, flush=True)
+    os._exit(1)
 
 
 def _end_of(child):

@@ -13,6 +13,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 SHARED = "KEYPOINT_SHARED"
 
 
+def pytest_collection_modifyitems(items):
+    """What has one size only is part of the full size, too, by the marker `trust`. Other plugins choose afterwards."""
+    for item in items:
+        parameters = item.callspec.id.split("-") if hasattr(item, "callspec") else ()
+        if item.get_closest_marker("faults") and "quick" not in parameters:
+            item.add_marker("trust")
+
+
 @pytest.fixture(scope="session")
 def shared():
     """Folder with the real faces that tests may use: the path in the environment variable KEYPOINT_SHARED."""

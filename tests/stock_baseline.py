@@ -105,6 +105,9 @@ def kills(place, data, count):
     whole, began = fresh(place, "whole", data), time.monotonic()
     assert start(whole).wait() == 0
     seconds, wanted = time.monotonic() - began, weights(whole / "last.weights.h5")
+    again = fresh(place, "again", data)
+    assert start(again).wait() == 0
+    tell("two trainings that nothing stopped: the same bytes", int(weights(again / "last.weights.h5") == wanted), 1)
     moments = random.Random(1)
     for i in range(count):
         folder = fresh(place, str(i), data)

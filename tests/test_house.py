@@ -60,12 +60,13 @@ def wrong_directions(tree, package):
 def unsafe(tree):
     """(line, what) of everything that runs what a file says, or unpacks it unchecked."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
+        imported = isinstance(node, ast.ImportFrom)
+        if not imported and not isinstance(node, ast.Call):
             continue
-        name = dotted(node.func)
-        if name in UNSAFE_CALLS or f".{name}".endswith(UNSAFE_ENDS):
-            yield node.lineno, name
-        for keyword in node.keywords:
+        for name in [f"{node.module}.{alias.name}" for alias in node.names] if imported else [dotted(node.func)]:
+            if name in UNSAFE_CALLS or f".{name}".endswith(UNSAFE_ENDS):
+                yield node.lineno, name
+        for keyword in () if imported else node.keywords:
             told = ast.unparse(keyword.value)
             if (keyword.arg, told) in UNSAFE_ARGUMENTS:
                 yield node.lineno, f"{keyword.arg}={told}"
@@ -73,7 +74,7 @@ def unsafe(tree):
 
 
 KERAS_METHODS = {"build", "call", "get_config", "on_train_batch_end"}
-UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "jsonpickle", "tarfile"}
+UNSAFE_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal", "jsonpickle", "tarfile", "builtins"}
 UNSAFE_CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "os.startfile"}
 # Calls of any object; os.execv is none of them: a search goes on in a fresh process of its own.
 UNSAFE_ENDS = (".load_model", ".joblib.load", ".read_pickle", ".Unpickler", ".torch.load", ".pd.read_pickle")
@@ -125,6 +126,9 @@ def test_the_check_of_directions_sees_what_is_wrong(package, code):
         "subprocess.run(text, shell=True)",
         "os.system(text)",
         "joblib.load(p)",
+        "from joblib import load",
+        "from os import system",
+        "import builtins",
         "yaml.load(p)",
         "archive.extractall(p)",
         "zipfile.ZipFile(p).extractall()",

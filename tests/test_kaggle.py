@@ -80,6 +80,7 @@ def faces():
 LABEL = "left_eye_center_x, a number from 0 to 96 or blank"
 HOSTILE = {  # name: (lines or bytes, line:column, part of what is said)
     "nan as a label": ([HEADER, label("nan")], "2:1", f"expected {LABEL}; received 'nan'"),
+    "comma in a quoted label": ([HEADER, label('"1,5"')], "2:2", "received '1,5'"),
     "infinite label": ([HEADER, label("inf")], "2:1", "received 'inf'"),
     "label beyond float": ([HEADER, label("1e999")], "2:1", "received '1e999'"),
     "negative label": ([HEADER, label("-0.5")], "2:1", "received '-0.5'"),

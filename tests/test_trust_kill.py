@@ -96,20 +96,27 @@ def to_submit(world, run):
     return ["specialists.submission", "--data", world.data, "--run", run, "--out", run / "out.csv"]
 
 
+def to_search(world, run):
+    own = ["--backbone=nose_tiny", "--tuner=random", "--trials=2", "--epochs=1", "--confirm=0"]
+    return ["tuning.search", *OPTIONS, *own, "--data", world.data, "--run", run]
+
+
 KILLED = {  # parts that the run already has, and the command
     "specialist and ensemble": (("base",), to_train),
     "submission": (("base", "specialists", "ensemble"), to_submit),
+    "search": ((), to_search),
 }
 
 
 @pytest.mark.parametrize("what", KILLED)
-@sized("most", None, 8)
+@sized("most", None, 6)
 def test_a_command_that_is_killed_at_a_file_operation_goes_on_to_the_same_bytes(
     world, starter, tmp_path, figures, what, most
 ):
     before, command = KILLED[what]
 
     def run_in(folder):
+        (folder / "run").mkdir(parents=True)
         for part in before:
             shutil.copytree(world.run / part, folder / "run" / part)
         return folder / "run"
@@ -221,10 +228,10 @@ PROGRESS = ("base", "nose_tip", "ensemble: ")
 
 @sized("count", 2, 20, pytest.mark.slow)
 def test_a_signal_ends_a_training_within_seconds_in_one_line(world, starter, tmp_path, undisturbed, figures, count):
-    moments, good, slowest, whole = random.Random(2), 0, 0, undisturbed(train_command, 1)
-    while good < count:
-        number, status = SIGNALS[good % 2]
-        folder = tmp_path / str(good)
+    moments, done, good, slowest, whole = random.Random(2), 0, 0, 0, undisturbed(train_command, 1)
+    while done < count:
+        number, status = SIGNALS[done % 2]
+        folder = tmp_path / str(done)
         child = starter.start(*train_command(world, folder), kept=str(folder / "kept"))
         while child.poll() is None and not any(folder.rglob(".lock")):  # on a busy machine it begins late
             time.sleep(0.02)
@@ -232,20 +239,19 @@ def test_a_signal_ends_a_training_within_seconds_in_one_line(world, starter, tmp
             child.wait(moments.uniform(0, 0.6 * (whole.seconds - whole.begun)))
         asked = time.monotonic()
         child.kill(number)
-        ended = child.wait()
-        if "report: " in child.out:  # it was quicker than the signal: all is done, and Python itself is ending
+        ended, taken = child.wait(), time.monotonic() - asked
+        if "report: " in child.out and taken < 1:  # it was quicker than the signal: all is done, and Python is ending
             shutil.rmtree(folder)
             continue
-        slowest = max(slowest, time.monotonic() - asked)
+        slowest, done = max(slowest, taken), done + 1
         lines = [line for line in child.err.splitlines() if not line.startswith(PROGRESS)]
-        assert (ended, lines, left_over(folder)) == (status, [STOPPED], [])
-        starter.finish(*train_command(world, folder), kept=str(folder / "kept"))
-        assert differing(contents(folder), whole.wanted) == []
-        good += 1
+        told = (ended, lines, left_over(folder)) == (status, [STOPPED], [])
+        again = starter.start(*train_command(world, folder), kept=str(folder / "kept")).wait()
+        good += told and again == 0 and differing(contents(folder), whole.wanted) == []
     figures("stopped by a signal, went on to the same bytes", good, count)
     figures("seconds from a signal to the end, slowest", round(slowest, 1))
-    # 5 s; more only on a machine that is so busy that a whole run of some 5 s takes longer, too.
-    assert slowest < max(5, whole.seconds)
+    assert good == count
+    assert slowest < 5
 
 
 @pytest.mark.faults
