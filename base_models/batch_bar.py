@@ -5,6 +5,8 @@ import sys
 import keras
 from tqdm import tqdm
 
+tqdm.monitor_interval = 0  # it needs no thread of its own, which complains where there is no memory for one
+
 
 class BatchBar(keras.callbacks.Callback):
     """A bar over the batches of one epoch, on a terminal only, gone when the epoch ends."""

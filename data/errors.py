@@ -8,12 +8,16 @@ import sys
 import threading
 import time
 
-from data.watched import watch
+from data.watched import watch, watched
 
 STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How the backend's libraries say that there is no memory, besides MemoryError: as ImportError, or types of their own.
-NO_MEMORY = ("failed to map segment", "annot allocate memory", "OOM when allocating", "bad_alloc")
+NO_MEMORY = ("failed to map segment", "annot allocate memory", "OOM when allocating", "bad_alloc", "t start new thread")
+MAYBE_NO_MEMORY = (
+    "could not execute a primitive",
+    "could not create a primitive",
+)  # oneDNN, of others too
 MEMORY = "out of memory: choose a smaller set, batch or network"
 REPEATED = 1.0  # seconds within which a second signal asks for nothing more
 AGAIN = 0.05  # seconds until a stop that was swallowed is asked for again
@@ -105,7 +109,8 @@ def command(main):
 
 def _of_the_machine(error):
     """What to say of an error that is the machine's: no memory, no space, no such file. None of another."""
-    if isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY):
+    words = NO_MEMORY + (MAYBE_NO_MEMORY if watched() else ())
+    if isinstance(error, MemoryError) or any(each in str(error) for each in words):
         return MEMORY
     if isinstance(error, OSError):
         why = error.strerror or str(error)

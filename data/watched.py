@@ -11,10 +11,16 @@ import resource
 import signal
 import sys
 
+NO_THREAD = 127  # exit status where glibc has no memory for what belongs to a thread
 CRASHES = (signal.SIGSEGV, signal.SIGBUS)
 WATCHED = {signal.SIGCHLD, signal.SIGINT, signal.SIGTERM}
 CHILD = "KEYPOINT_WATCHED"  # environment variable: the process that is watched already, whatever it has become
 DIES_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl(2)
+
+
+def watched():
+    """Whether this is such a child."""
+    return os.environ.get(CHILD) == str(os.getpid())
 
 
 def watch(memory):
@@ -24,7 +30,7 @@ def watch(memory):
         memory: what to say where the child's libraries ended it.
     """
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY or os.environ.get(CHILD) == str(os.getpid()):
+    if limit == resource.RLIM_INFINITY or watched():
         return
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody hears of a child's end
     before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
@@ -41,7 +47,7 @@ def watch(memory):
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     status = _end_of(child)
-    if status == -signal.SIGABRT:
+    if status in (-signal.SIGABRT, NO_THREAD):
         _say(f"{memory}, or a larger limit than {limit >> 20} MB (ulimit -v)")
     if -status in CRASHES:
         _say(f"out of memory, it seems: ended by signal {-status} under a limit of {limit >> 20} MB (ulimit -v)")

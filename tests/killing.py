@@ -6,6 +6,7 @@ never uses the backend, which is not fork-safe once it has run. `Starter` is the
 """
 
 import ctypes
+import functools
 import json
 import os
 import shutil
@@ -306,6 +307,8 @@ def _become(
         keep_checkpoints(setattr, kept)
     sys.argv = call
     main = import_module(call[0]).main
+    if kill_at or counted:  # given arguments, a search that has grown does not go on in a program of its own
+        main = functools.partial(main, call[1:])
     for name, soft in (limits or {}).items():
         resource.setrlimit(getattr(resource, name), (soft, resource.getrlimit(getattr(resource, name))[1]))
     if memory is not None:

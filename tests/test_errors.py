@@ -56,6 +56,7 @@ ENDS = [
     (OSError(28, "No space left on device"), 1, f"error: {FULL}\n"),
     (OSError(28, "No space left on device", "a"), 1, f"error: a: {FULL}\n"),
     (ImportError("lib.so.2: failed to map segment from shared object"), 1, f"error: {MEMORY}\n"),
+    (RuntimeError("can't start new thread"), 1, f"error: {MEMORY}\n"),
     (RuntimeError("OOM when allocating tensor with shape[9]"), 1, f"error: {MEMORY}\n"),
     (OSError("odd"), 1, "error: odd\n"),
     (SystemExit(143), 143, ""),
@@ -234,6 +235,8 @@ DEEDS = {  # what a command does: (its exit status, its last line on stderr)
     ),
     "os.execv(sys.executable, [sys.executable, '-c', AGAIN])": (0, ""),
     "os.kill(os.getpid(), signal.SIGKILL)": (-signal.SIGKILL, ""),
+    "os._exit(127)": (1, f"error: {MEMORY}, or a larger limit than 4096 MB (ulimit -v)"),
+    "raise ValueError('could not execute a primitive')": (1, f"error: {MEMORY}"),
     "raise errors.RunError('held')": (4, "error: held"),
     "bytearray(5 << 30)": (1, f"error: {MEMORY}"),
 }

@@ -285,7 +285,7 @@ def test_what_is_read_only_is_read_and_not_written(world, starter, tmp_path, fig
 # -- memory
 
 
-MEMORY = r"error: out of memory: [^\n]*\n"
+MEMORY = r"error: out of memory[:,] [^\n]*\n"
 
 
 @pytest.mark.faults
@@ -304,19 +304,23 @@ def test_a_limit_below_what_the_backend_needs_is_told_before_anything_is_loaded(
 @sized("limits", (range(0, 200, 150),), (range(0, 500, 25),))
 def test_memory_that_ends_while_something_is_loaded_costs_nothing(world, starter, tmp_path, figures, limits):
     """The limit is so many MB above what the process has when it begins. The backend may abort: its watcher tells."""
-    run, tried, told, good = tmp_path / "run", 0, 0, 0
+    run, tried, untold, good = tmp_path / "run", 0, {}, 0
     for more in limits:
         child = starter.start(*base_command(world, run), memory=more << 20)
         if child.wait() == 0:
             break
         line = child.status == 1 and re.fullmatch(MEMORY, child.err.splitlines(keepends=True)[-1])
-        tried, told = tried + 1, told + bool(line)
+        tried, untold = tried + 1, untold if line else untold | {more: (child.status, child.err[-500:])}
         again = tmp_path / f"after {more}"
         shutil.copytree(run, again) if run.exists() else again.mkdir()
         starter.finish(*base_command(world, again))
         good += differing(contents(again / "base"), contents(world.run / "base")) == [] and left_over(again) == []
         shutil.rmtree(again)
     figures("memory that ends while something is loaded: nothing lost", good, tried)
-    figures("memory that ends while something is loaded: told in one line, below what a library says", told, tried)
-    assert (told, good) == (tried, tried)
-    assert tried
+    figures(
+        "memory that ends while something is loaded: told in one line, below what a library says",
+        tried - len(untold),
+        tried,
+    )
+    assert untold == {}
+    assert good == tried > 0
