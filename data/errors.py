@@ -14,10 +14,8 @@ STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How the backend's libraries say that there is no memory, besides MemoryError: as ImportError, or types of their own.
 NO_MEMORY = ("failed to map segment", "annot allocate memory", "OOM when allocating", "bad_alloc", "t start new thread")
-MAYBE_NO_MEMORY = (
-    "could not execute a primitive",
-    "could not create a primitive",
-)  # oneDNN, of others too
+# What oneDNN says then, and of other things too: only where there is a limit.
+MAYBE_NO_MEMORY = ("could not execute a primitive", "could not create a primitive")
 MEMORY = "out of memory: choose a smaller set, batch or network"
 REPEATED = 1.0  # seconds within which a second signal asks for nothing more
 AGAIN = 0.05  # seconds until a stop that was swallowed is asked for again
