@@ -1,11 +1,15 @@
 """Train the base network of a run on all points: python -m base_models.train --data PATH --run DIR."""
 
+from pathlib import Path
+
 from base_models.options import parser, read_options
 from data.errors import command
+from data.storage import check_free
 
 
 def main(argv=None):
     a = parser("base_models.train", __doc__).parse_args(argv)
+    check_free(Path(a.run) / "base")
     settings, _, faces = read_options(a)
     from base_models.base import train_base
     from reports.run_pages import build_all

@@ -264,6 +264,9 @@ def sha256_of(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+GLANCE = 0.1  # s; more than `check_free` of another process holds a lock
+
+
 @contextlib.contextmanager
 def locked(folder, wait=0.0):
     """Hold a folder for writing; whoever comes second gets a RunError naming the holder.
@@ -281,13 +284,11 @@ def locked(folder, wait=0.0):
     except OSError as error:
         raise RunError(f"{folder}: expected a folder that can be written; received: {error.strerror}") from error
     with handle:
-        end = time.monotonic() + wait
-        while not _taken(handle):
+        end = time.monotonic() + max(wait, GLANCE)
+        while not _taken(handle, fcntl.LOCK_EX):
             if time.monotonic() >= end:
-                handle.seek(0)
-                holder = handle.read(20).decode(errors="replace").strip() or "unknown"
-                raise RunError(f"{folder}: in use by process {holder}; wait for it or choose another --run")
-            time.sleep(0.05)
+                raise _in_use(folder, handle)
+            time.sleep(0.02)
         handle.truncate(0)
         with contextlib.suppress(OSError):  # on a full disk the lock holds without its holder's number
             handle.write(f"{os.getpid()}\n".encode())
@@ -296,10 +297,26 @@ def locked(folder, wait=0.0):
         yield folder
 
 
-def _taken(handle):
+def check_free(folder):
+    """Raise the RunError of `locked` where somebody holds a folder; nothing is made or held.
+
+    A command that takes its folder seconds later, after imports and reading, can say so at once.
+    """
+    with contextlib.suppress(OSError), open(Path(folder) / ".lock", "rb", buffering=0) as handle:
+        if not _taken(handle, fcntl.LOCK_SH):
+            raise _in_use(folder, handle)
+
+
+def _in_use(folder, handle):
+    handle.seek(0)
+    holder = handle.read(20).decode(errors="replace").strip() or "unknown"
+    return RunError(f"{folder}: in use by process {holder}; wait for it or choose another --run")
+
+
+def _taken(handle, how):
     """Whether the lock of an open file could be had."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, how | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
             raise
@@ -310,5 +327,5 @@ def _taken(handle):
 def _drop_abandoned(part):
     """Delete a temp file that nobody writes."""
     with contextlib.suppress(FileNotFoundError, IsADirectoryError), open(part, "rb") as file:
-        if _taken(file):
+        if _taken(file, fcntl.LOCK_EX):
             part.unlink(missing_ok=True)

@@ -3,8 +3,11 @@
 Trains the base network first where the run has none, then the specialists, merges them, and writes the report.
 """
 
+from pathlib import Path
+
 from base_models.options import add_jobs_options, jobs_of, parser, read_options
 from data.errors import command
+from data.storage import check_free
 
 
 def main(argv=None):
@@ -17,6 +20,7 @@ def main(argv=None):
     which.add_argument("--all", action="store_true", help="every point of the set")
     add_jobs_options(made)
     a = made.parse_args(argv)
+    check_free(Path(a.run) / "base")
     where = jobs_of(a)
     settings, overrides, faces = read_options(a, a.keypoint or a.group or ())
     from specialists.pipeline import train_specialists

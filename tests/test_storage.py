@@ -15,6 +15,7 @@ from data import storage
 from data.errors import RunError
 from data.storage import (
     TEMPORARY,
+    check_free,
     locked,
     read_arrays,
     read_json,
@@ -367,6 +368,35 @@ def test_the_second_is_refused_naming_the_first_and_gets_the_folder_once_that_is
         assert given == folder
         assert not left_overs(folder)
         assert (folder / ".lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_glance_names_the_holder_and_makes_nothing(tmp_path, holder):
+    with pytest.raises(RunError, match=f"{tmp_path / 'run'}: in use by process {holder.pid};"):
+        check_free(tmp_path / "run")
+    check_free(tmp_path / "none")
+    assert os.listdir(tmp_path) == ["run"]
+
+
+def test_whoever_takes_a_folder_while_others_glance_gets_it(tmp_path):
+    code = "import sys\nfrom data.storage import check_free\nprint(1, flush=True)\nwhile True: check_free(sys.argv[1])"
+    with locked(tmp_path):  # makes the file
+        pass
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, stderr=-3) as other:
+        other.stdout.readline()
+        for _ in range(300):
+            with locked(tmp_path):
+                pass
+        other.kill()
+
+
+def test_a_training_says_that_its_run_is_in_use_before_it_reads_anything(tmp_path):
+    from base_models import train as base
+    from specialists import train as specialists
+
+    with locked(tmp_path / "base"):
+        for module, more in ((base, []), (specialists, ["--all"])):
+            with pytest.raises(RunError, match=f"in use by process {os.getpid()}"):
+                module.main(["--data", str(tmp_path / "none"), "--run", str(tmp_path), *more])
 
 
 def test_only_temp_files_are_cleaned_away(tmp_path):
