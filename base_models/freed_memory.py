@@ -11,7 +11,7 @@ NEVER = 2**31 - 1  # the largest value that it takes
 def keep_freed_memory():
     """Let glibc's allocator give nothing back to the system, where that is the allocator.
 
-    Every 4 kB that are given back cost a page fault when they are wanted again, some 250,000 an epoch.
+    Every 4 kB that are given back cost a page fault when they are wanted again (docs/performance.md has figures).
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -74,7 +74,6 @@ def command(main):
     Ctrl-C ends with 130 and SIGTERM with 143; every part of a run that was finished stays finished.
     """
     _asked.clear()
-    _heard[:] = [-REPEATED]
     watch(MEMORY)
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell may have it ignored
@@ -94,7 +93,7 @@ def command(main):
         if told:
             status = _say(one_line(told), 1)
         elif _asked:  # whoever was interrupted made another error of it
-            status = _stopped(_asked[0])
+            status = _stopped(_asked[0][1])
         else:
             raise  # a defect of ours is not hidden
         if told == MEMORY:  # the backend's threads may never come to their end, for want of memory
@@ -125,16 +124,15 @@ def _drop_unwanted_output():
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-_asked = []  # what the signals that came since `command` began raised
-_heard = [-REPEATED]  # when the last one came
+_asked = []  # (when, what it raised) of the signals that came since `command` began
 
 
 def _stop(number, _):
-    _heard.append(time.monotonic())
-    if _heard[-1] - _heard[-2] < REPEATED:  # `timeout` and the like send it to a process and to its whole group
+    now, kind = time.monotonic(), Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    if _asked and now - _asked[-1][0] < REPEATED:  # `timeout` and the like send it to a process and to its whole group
         return
-    _asked.append(Terminated if number == signal.SIGTERM else KeyboardInterrupt)
-    raise _asked[-1]
+    _asked.append((now, kind))
+    raise kind
 
 
 def _stopped(kind):
