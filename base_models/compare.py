@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from base_models.options import add_jobs_options, jobs_of, parser, read_options
-from data.errors import ProjectError, UsageError, command, one_line
+from data.errors import DataError, ProjectError, UsageError, command, one_line
 
 RESULTS, PAGE = "comparison.json", "comparison.html"
 SETTINGS = "settings.json"  # of a network, in RUN/NAME, as --settings takes them
@@ -19,8 +19,10 @@ OWN = ("network.", "train.", "augment.", "teachers.")  # what may differ between
 WAITING = "not trained yet"
 
 
-def compare(faces, settings, run, seed, where=None):
+def compare(faces, settings, run, seed, where=None, test=None):
     """Train networks, or load those that are finished, and compare them on the validation faces.
+
+    Answers are averaged with those for the mirror image where `ensemble.flip` says so.
 
     Args:
         faces: all training `Faces`.
@@ -29,6 +31,7 @@ def compare(faces, settings, run, seed, where=None):
         seed: int, the same for all.
         where: `base_models.jobs.Where` to train them, several at once: the seconds of their trainings are then those
             beside the others; how fast they predict is measured here afterwards. None = here, one after another.
+        test: labelled `Faces` to score the networks on besides, or None. Nothing is chosen by them.
 
     Returns:
         List of rows, one per network: that of `measure_network`, or {"network", "why"} where there are no figures.
@@ -51,7 +54,7 @@ def compare(faces, settings, run, seed, where=None):
             try:
                 if name in failed:
                     raise failed[name]
-                rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, held)}
+                rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, held, test)}
             except OSError:  # such as a full disk, which the next network would find full too
                 raise
             except Exception as error:
@@ -64,7 +67,7 @@ def compare(faces, settings, run, seed, where=None):
     return rows
 
 
-def _trained(faces, settings, run, seed, held):
+def _trained(faces, settings, run, seed, held, test):
     """The row of one network. Its settings are kept for the commands that go on with its run."""
     from base_models.base import train_base
     from base_models.measure import measure_network
@@ -72,7 +75,7 @@ def _trained(faces, settings, run, seed, held):
 
     base = train_base(faces, settings, run, seed)
     write_json(run / SETTINGS, dataclasses.asdict(settings))
-    return measure_network(base, held)
+    return measure_network(base, held, test, settings.ensemble.flip)
 
 
 def _why(error):
@@ -151,22 +154,45 @@ def table(rows):
     known = sorted((row for row in rows if "scores" in row), key=lambda row: row["scores"]["all"]["rmse"][0])
     kinds = list(dict.fromkeys(kind for row in known for kind in row["scores"]))[1:]
     head = ["network", "px", "95 % interval", "px*", *(f"{kind}{star}" for kind in kinds for star in ("", "*"))]
+    tested = list(dict.fromkeys(kind for row in known for kind in row.get("test_scores", ())))
+    head += [cell for kind in tested for cell in (f"test {kind}", "95 % interval")]
     head += ["parameters", "multiply-adds", "epochs", "seconds", "per epoch", "ms, 1 face", "ms, 64"]
-    lines = aligned([head, *(_line(row, kinds) for row in known)]) if known else []
+    lines = aligned([head, *(_line(row, kinds, tested) for row in known)]) if known else []
     note = f"RMSE on the validation faces; * without the worst {WORST:.0%} of the errors; ms per face, at once 1 and 64"
     failed = [f"{row['network']}: {row['why']}" for row in rows if "scores" not in row]
     return [*lines, *([note] if known else []), *failed]
 
 
-def _line(row, kinds):
+def _line(row, kinds, tested):
     overall = row["scores"]["all"]
-    low, high = overall["rmse"][1:]
     pairs = [row["scores"][kind][name][0] for kind in kinds for name in ("rmse", "trimmed")]
     shown = [f"{value:.3f}" for value in (overall["trimmed"][0], *pairs)]
+    test = [cell for kind in tested for cell in _with_interval(row["test_scores"][kind]["rmse"])]
     costs = [f"{row['parameters']:,}", f"{row['multiply_adds']:,}", row["epochs"], f"{row['seconds']:.0f}"]
     speed = [f"{row['epoch_seconds']:.2f}", f"{row['ms_1']:.2f}", f"{row['ms_64']:.2f}"]
-    interval = "-" if low is None else f"{low:.3f} to {high:.3f}"
-    return [row["network"], f"{overall['rmse'][0]:.3f}", interval, *shown, *costs, *speed]
+    return [row["network"], *_with_interval(overall["rmse"]), *shown, *test, *costs, *speed]
+
+
+def _with_interval(found):
+    """Texts of [value, low, high]."""
+    value, low, high = found
+    return f"{value:.3f}", "-" if low is None else f"{low:.3f} to {high:.3f}"
+
+
+def _test_faces(a, settings, faces):
+    """The labelled faces of --test; None without."""
+    from data.sources import read_labelled_test
+
+    if a.test is None:
+        return None
+    test = read_labelled_test(a.test, a.seed + 1, settings.faces)  # drawn ones are others than those trained on
+    own, other = ((f.schema, *f.size, f.images.shape[-1]) for f in (faces, test))
+    if own != other:
+        told = ", ".join(f"{schema.name}, {h}x{w} px, {channels} of colour" for schema, h, w, channels in (own, other))
+        raise DataError(f"--test: expected faces as those of --data; received others ({told})")
+    if test.digest() == faces.digest():
+        raise UsageError(f"--test: expected other faces than those of --data; received the same, {a.test}")
+    return test
 
 
 def main(argv=None):
@@ -178,6 +204,7 @@ def main(argv=None):
     add("--epochs", type=int, metavar="N", help="of every network: short for --set train.epochs=N")
     own_help = "one setting of one network, such as vgg:train.learning_rate=0.001; may be repeated"
     add("--for", dest="own", metavar="NETWORK:KEY=VALUE", action="append", default=[], help=own_help)
+    add("--test", metavar="PATH", help="labelled faces to score the networks on, too: nothing is chosen by them")
     add_jobs_options(made)
     a = made.parse_args(argv)
     if a.precision:
@@ -188,7 +215,7 @@ def main(argv=None):
     asked = read_settings(a.settings, a.set, a.recipe)[0]  # before anything is read
     settings = settings_by_network(asked, names, a.own)
     _, _, faces = read_options(a)
-    rows = compare(faces, settings, a.run, a.seed, where)
+    rows = compare(faces, settings, a.run, a.seed, where, _test_faces(a, asked, faces))
     print("\n".join([*table(rows), f"page: {Path(a.run) / PAGE}"]))
 
 

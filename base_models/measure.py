@@ -6,7 +6,7 @@ import numpy as np
 
 from base_models.backbones import BACKBONES
 from base_models.cost import multiply_adds, parameters
-from base_models.predict import WORST, predict
+from base_models.predict import WORST
 from reports.bootstrap import interval, resamples, trimmed_interval
 
 FACES = (1, 64)  # at once, when speed is measured
@@ -14,31 +14,41 @@ MEASURED = 0.5  # seconds of repeats, of at least REPEATS
 REPEATS = 5
 
 
-def measure_network(base, held):
+def measure_network(base, held, test=None, flip=False):
     """A row of figures, fit for JSON.
 
     Args:
         base: a trained `Base`.
         held: validation `Faces`.
+        test: labelled `Faces` that nothing was chosen by, or None.
+        flip: whether answers are averaged with those for the mirror images. Speeds are of one look.
 
     Returns:
-        dict: head; scores: "all" and the name of each convention there is, to those of `scores`; parameters;
-        multiply_adds of one face; epochs, best_epoch, seconds of the whole training, epoch_seconds (median); ms_1 and
-        ms_64: milliseconds per face where so many are asked about at once; rows, validation_rows, source.
+        dict: head; scores: "all" and the name of each convention there is, to those of `scores`; test_scores: the same
+        of `test`, where there is one, with its number of faces as test_rows; parameters; multiply_adds of one face;
+        epochs, best_epoch, seconds of the whole training, epoch_seconds (median); ms_1 and ms_64: milliseconds per face
+        where so many are asked about at once; rows, validation_rows, source, flip.
     """
+    told = {} if test is None else {"test_scores": scores(_answers(base, test, flip), test), "test_rows": len(test)}
     history, summary = base.part.history()
     network = base.part.settings()["network"]
-    told = {name: summary[name] for name in ("epochs", "best_epoch", "seconds", "rows", "validation_rows")}
+    told |= {name: summary[name] for name in ("epochs", "best_epoch", "seconds", "rows", "validation_rows")}
     return {
         **told,
         "head": network["head"] or BACKBONES[network["backbone"]].head,
         "source": held.source,
-        "scores": scores(predict(base.model, held.images), held),
+        "flip": flip,
+        "scores": scores(_answers(base, held, flip), held),
         "parameters": parameters(base.model),
         "multiply_adds": multiply_adds(base.model),
         "epoch_seconds": float(np.median([record["seconds"] for record in history])),
         **{f"ms_{count}": milliseconds(base.model, held.images, count) for count in FACES},
     }
+
+
+def _answers(base, faces, flip):
+    """float32 [n, slots, 2] px."""
+    return np.mean(base.look(faces.images, flip), 0)
 
 
 def scores(positions, held):

@@ -130,6 +130,37 @@ def read_lookup(stream, image_ids, file="IdLookupTable.csv"):
     return Lookup(np.array(list(seen), np.int64), image, point, axis)
 
 
+def read_answers(stream, lookup, file="test_truth.csv"):
+    """Read the answers to a test's questions: RowId and Location, as in a submission, rows in any order.
+
+    Args:
+        stream: binary file object.
+        lookup: `Lookup`, the questions.
+        file: how errors call it.
+
+    Returns:
+        float32 [m] px, in the order of the questions.
+
+    Raises:
+        DataError: naming file, line and column; also where a question has no answer.
+    """
+    asked = {int(row): i for i, row in enumerate(lookup.row_id)}
+    seen, answers = {}, np.full(len(asked), np.nan, np.float32)
+    for row in read_rows(stream, file, ("RowId", "Location")):
+        number, text = _whole(row, 0), row[1].strip()
+        _once(row, 0, seen, number)
+        if number not in asked:
+            row.refuse(0, "a RowId of IdLookupTable.csv")
+        value = float(text) if NUMBER.fullmatch(text) else -1.0
+        if not 0 <= value <= SIDE:
+            row.refuse(1, f"a number from 0 to {SIDE}")
+        answers[asked[number]] = value
+    if len(seen) < len(asked):
+        first = next(row for row in asked if row not in seen)
+        raise DataError(f"{file}: expected an answer to each of {len(asked)} questions; received none to RowId {first}")
+    return answers
+
+
 def read_persons(stream, rows, file="training_persons.csv"):
     """Read training_persons.csv: row (0-based row of training.csv) and person. Rows may be left out.
 

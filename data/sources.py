@@ -6,6 +6,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from data import kaggle
 from data.archives import COMPETITION, Located, find, is_zip, zipped
 from data.cache import cached
@@ -44,9 +46,7 @@ def read_training(data, seed=0, settings=None):
         return read_mapped(mapped, settings)
     album = read_photos(place, settings)
     if album is not None:
-        from data.readers import faces_of
-
-        return faces_of(album, settings or FaceSettings())
+        return _cut(album, settings)
     training = _training(place)
     persons = _persons(training)
     files = [training, persons] if persons else [training]
@@ -54,15 +54,11 @@ def read_training(data, seed=0, settings=None):
 
 
 def read_photos(place, settings=None):
-    """`Album` of a set on photos; None where the place is none of them, or has training.csv."""
+    """`Album` of a set on photos; None where the place is none of them, or the competition's."""
     from data.readers import read_album
 
     place = Path(place)
-    if place.is_file() and is_zip(place):
-        return None
-    if find_mapped(place) or (place.is_dir() and find(place, "training.csv")):
-        return None
-    return read_album(place, settings or FaceSettings())
+    return None if find_mapped(place) or _competition(place) else read_album(place, settings or FaceSettings())
 
 
 def read_test_photos(data):
@@ -74,8 +70,7 @@ def read_test_photos(data):
     from data.readers import read_test_album
 
     place = Path(os.path.expanduser(data))
-    kaggle = is_zip(place) if place.is_file() else place.is_dir() and find(place, "test.csv")
-    return None if kaggle or not place.exists() else read_test_album(place)
+    return None if not place.exists() or _competition(place) else read_test_album(place)
 
 
 def read_test(data):
@@ -98,6 +93,61 @@ def read_test(data):
     with lookup.open() as stream:
         asked = kaggle.read_lookup(stream, faces.ids, lookup.name)
     return replace(faces, convention=asked.convention(len(faces))), asked
+
+
+def read_labelled_test(data, seed=0, settings=None):
+    """Read the test part of a set with its answers: to score networks on, no choice is made by it.
+
+    Args:
+        data: place of the competition's files with test_truth.csv (RowId, Location) beside test.csv, as data/replica.py
+            and data/synthetic.py write it; or a set on photos, a folder's test part where it has one; or anything else
+            that `read_training` takes, all of its faces.
+        seed, settings: as for `read_training`.
+
+    Returns:
+        Faces.
+
+    Raises:
+        DataError: as for `read_training` and `read_test`; no label at all; one coordinate of a point without the other.
+    """
+    if _is_synthetic(data):
+        return read_training(data, seed, settings)
+    place = _place(data)
+    if _competition(place) and find(place, "test.csv"):
+        faces = _answered(str(place))
+    elif find_mapped(place) or (album := read_test_photos(place)) is None:
+        faces = read_training(str(place), seed, settings)
+    else:
+        faces = _cut(album, settings)
+    if not np.isfinite(faces.points).any():
+        raise DataError(f"{data}: expected labelled faces; received {len(faces)} without any label")
+    return faces
+
+
+def _answered(data):
+    """The competition's test faces with their answers as labels."""
+    faces, asked = read_test(data)
+    truth = _beside(Path(data), "test_truth.csv")
+    with truth.open() as stream:
+        answers = kaggle.read_answers(stream, asked, truth.name)
+    points = np.full(faces.points.shape, np.nan, np.float32)
+    points[asked.image, asked.point, asked.axis] = answers
+    if (np.isfinite(points[..., 0]) != np.isfinite(points[..., 1])).any():
+        raise DataError(f"{truth.name}: expected both coordinates of a point or neither; received one")
+    return replace(faces, points=points)
+
+
+def _cut(album, settings):
+    from data.readers import faces_of
+
+    return faces_of(album, settings or FaceSettings())
+
+
+def _competition(place):
+    """Whether a place is a zip, or a folder with files of the competition's names."""
+    if place.is_dir():
+        return bool(find(place, "training.csv") or find(place, "test.csv"))
+    return place.is_file() and is_zip(place)
 
 
 def _is_synthetic(data):

@@ -23,6 +23,7 @@
     const axis = model("error-axis");
     axis.major_label_overrides = new Map(metric.axis.ticks.map((tick) => [tick, String(Number(tick.toPrecision(6)))]));
     axis.ticker.ticks = metric.axis.ticks;
+    axis.axis_label = metric.axis.label;
     for (const chip of document.querySelectorAll("[data-metric]"))
       chip.setAttribute("aria-pressed", chip.dataset.metric === metric.key);
     placeNames();

@@ -44,7 +44,7 @@ def comparison_page(rows, title):
     plots = charts.comparison_charts(drawn, metrics)
     data = {"charts": embedded(plots), "metrics": metrics, "networks": [row["network"] for row in drawn]}
     main = "".join((_controls(known, metrics), _cards(known), _table(known, drawn), _failures(failed)))
-    body = f"{opening}<main>{main}</main>{_footer()}"
+    body = f"{opening}<main>{main}</main>{_footer(known)}"
     return document(title, body + json_block("comparison-data", data), [bokeh_script(), asset("comparison.js")])
 
 
@@ -65,7 +65,9 @@ def _lede(rows, known):
     first = known[0]
     source = "synthetic source" if first["source"] == "synthetic" else f"source “{first['source']}”"
     faces = f"trained on {first['rows']:,} faces, scored on {first['validation_rows']:,} held-out ones, of the {source}"
-    return f"{counted(len(known), 'network')}, all {faces}."
+    tested = next((row["test_rows"] for row in known if "test_rows" in row), 0)
+    test = f" The test is {counted(tested, 'other face')}, which nothing was chosen by." if tested else ""
+    return f"{counted(len(known), 'network')}, all {faces}.{test}"
 
 
 def findings(known, failed):
@@ -89,7 +91,8 @@ def findings(known, failed):
 def _best(row):
     trimmed = row["scores"]["all"]["trimmed"][0]
     score = f"{row['network']} is off by {charts.px(row['scores']['all']['rmse'])} RMSE per coordinate"
-    return f"{score}; {trimmed:.2f} px without the largest errors."
+    test = f"; {charts.px(row['test_scores']['all']['rmse'])} on the test faces" if "test_scores" in row else ""
+    return f"{score}; {trimmed:.2f} px without the largest errors{test}."
 
 
 def _thrifty(known):
@@ -166,11 +169,13 @@ COLUMNS = (
 
 def _table(known, drawn):
     """The figures of all networks; comparison.js sorts it by `data-value`."""
-    kinds = list(dict.fromkeys(kind for row in known for kind in row["scores"]))[1:]
+    kinds, tested = charts.kinds(known)[1:], charts.kinds(known, "test_scores")
     names = [name for name, _ in COLUMNS]
-    names[5:5] = [f"“{kind}”" for kind in kinds]
+    names[5:5] = [f"“{kind}”" for kind in kinds] + [
+        name for kind in tested for name in (_test_name(kind), "95 % interval")
+    ]
     head = "".join(_heading(i, name) for i, name in enumerate(names))
-    body = "".join(_row(drawn.index(row), row, kinds) for row in known)
+    body = "".join(_row(drawn.index(row), row, kinds, tested) for row in known)
     return (
         '<h2 id="table-title">Figures</h2><p class="note">Errors in px, times in s, times per face in ms. '
         "Select a heading to sort by it.</p>"
@@ -180,20 +185,26 @@ def _table(known, drawn):
     )
 
 
+def _test_name(kind):
+    return "Test RMSE" if kind == "all" else f"Test “{kind}”"
+
+
 def _heading(place, name):
     order = ' aria-sort="ascending"' if name == "RMSE" else ' aria-sort="none"'
     kind = ' class="number"' if place > 1 else ""
     return f'<th scope="col"{order}{kind}><button type="button" data-column="{place}">{text(name)}</button></th>'
 
 
-def _row(place, row, kinds):
+def _row(place, row, kinds, tested):
     """One line; every cell carries the number or text that it is sorted by."""
     score, name = row["scores"]["all"], row["network"]
     trimmed = score["trimmed"][0]
     own = [row["scores"].get(kind, {"rmse": [math.nan]})["rmse"][0] for kind in kinds]
     cells = [(row["head"], row["head"]), (score["rmse"][0], f"{score['rmse'][0]:.3f}")]
     cells += [(_width(score["rmse"]), charts.span(score["rmse"])), (trimmed, f"{trimmed:.3f}")]
-    cells += [(value, f"{value:.3f}" if math.isfinite(value) else "–") for value in own]
+    cells += [(value, _number(value)) for value in own]
+    test = [row.get("test_scores", {}).get(kind, {"rmse": [math.nan, None, None]})["rmse"] for kind in tested]
+    cells += [cell for one in test for cell in ((one[0], _number(one[0])), (_width(one), charts.span(one)))]
     cells += [(row[key], charts.short(row[key])) for key in ("parameters", "multiply_adds")]
     cells += [(row["epochs"], f"{row['epochs']}"), (row["seconds"], f"{row['seconds']:,.0f}")]
     cells += [(row["epoch_seconds"], charts.digits(row["epoch_seconds"]))]
@@ -204,6 +215,10 @@ def _row(place, row, kinds):
     )
     button = f'<button type="button" class="link" aria-pressed="false" data-network="{place}">{text(name)}</button>'
     return f'<tr data-row="{place}"><th scope="row" data-value="{text(name)}">{button}</th>{shown}</tr>'
+
+
+def _number(value):
+    return f"{value:.3f}" if math.isfinite(value) else "–"
 
 
 def _width(interval):
@@ -218,11 +233,13 @@ def _failures(failed):
     return f'<h2>Without figures</h2><dl class="card findings failures">{lines}</dl>'
 
 
-def _footer():
+def _footer(known):
+    looks = "Every answer is the mean of those for the face and for its mirror image; times per face are of one look. "
     return (
         "<footer><p>RMSE is the root of the mean squared error over all coordinates of the held-out faces, x and y "
         f"counted one by one, as Kaggle scores it. Intervals are percentiles of {RESAMPLES:,} bootstrap resamples of "
         "whole persons. Trimmed: without the 2 % of the points with the largest errors, where wrong labels are. "
-        "The epoch shown is the one with the lowest trimmed RMSE on these same faces, so all figures are a little "
-        "too good, alike for all networks.</p></footer>"
+        f"{looks if any(row.get('flip') for row in known) else ''}"
+        "The epoch shown is the one with the lowest trimmed RMSE on the held-out faces, so all figures of these are "
+        "a little too good, alike for all networks.</p></footer>"
     )

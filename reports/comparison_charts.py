@@ -57,20 +57,41 @@ def px(interval):
     return f"{interval[0]:.2f} px" + ("" if interval[1] is None else f" ({span(interval)})")
 
 
-def metrics(known):
-    """What the error may be: list of {"key", "label", "axis"}, the first one shown at first.
+MEASURES = (  # part of a row, name in it, prefix of its key, and how it is called
+    ("scores", "rmse", "", "RMSE"),
+    ("scores", "trimmed", "", "Trimmed RMSE"),
+    ("test_scores", "rmse", "test-", "Test RMSE"),
+    ("test_scores", "trimmed", "test-", "Trimmed test RMSE"),
+)
+AXES = {"scores": "validation error, px", "test_scores": "test error, px"}
 
-    `axis` has start, end and ticks of a logarithmic axis in px.
+
+def metrics(known):
+    """What the error may be: list of {"key", "part", "kind", "name", "label", "axis"}, the first one shown at first.
+
+    `axis` has start, end, ticks and label of a logarithmic axis in px.
     """
-    kinds = list(dict.fromkeys(kind for row in known for kind in row["scores"]))
-    made = []
-    for kind in kinds:
-        for name, label in (("rmse", "RMSE"), ("trimmed", "Trimmed RMSE")):
-            of = "all labels" if kind == "all" else f"“{kind}” labels"
-            found = [row["scores"][kind][name] for row in known if kind in row["scores"]]
-            ends = [v for one in found for v in one if v is not None]
-            made.append({"key": f"{kind}-{name}", "label": f"{label}, {of}", "axis": log_axis(min(ends), max(ends))})
-    return made
+    return [
+        _metric(known, kind, *measure)
+        for part in AXES
+        for kind in kinds(known, part)
+        for measure in MEASURES
+        if measure[0] == part
+    ]
+
+
+def _metric(known, kind, part, name, prefix, label):
+    of = "all labels" if kind == "all" else f"“{kind}” labels"
+    found = [row[part][kind][name] for row in known if kind in row.get(part, ())]
+    ends = [v for one in found for v in one if v is not None]
+    axis = log_axis(min(ends), max(ends)) | {"label": AXES[part]}
+    about = {"part": part, "kind": kind, "name": name, "axis": axis}
+    return {"key": f"{prefix}{kind}-{name}", "label": f"{label}, {of}", **about}
+
+
+def kinds(known, part="scores"):
+    """The groups of labels that any row has figures of: "all", then conventions."""
+    return list(dict.fromkeys(kind for row in known for kind in row.get(part, ())))
 
 
 def log_axis(low, high, room=0.06):
@@ -129,7 +150,7 @@ def _columns(known, found):
     for name, unit in (("epoch_seconds", "s"), ("ms_1", "ms"), ("ms_64", "ms")):
         columns[f"{name}_text"] = [f"{digits(row[name])} {unit}" for row in known]
     for metric in found:
-        columns |= _scores(known, metric["key"])
+        columns |= _scores(known, metric)
     first = found[0]["key"]
     shown = {name: columns[f"{first}-{name}"] for name in ("value", "low", "high", "text")}
     return columns | shown | {"size": columns["full"], "place": _places(known)}
@@ -141,10 +162,10 @@ def _places(known):
     return [order.index(i) for i in range(len(known))]
 
 
-def _scores(known, key):
+def _scores(known, metric):
     """Columns of one measure; NaN where a network has none."""
-    kind, _, name = key.rpartition("-")
-    scores = [row["scores"].get(kind, {name: [None] * 3})[name] for row in known]
+    key, kind, name = (metric[part] for part in ("key", "kind", "name"))
+    scores = [row.get(metric["part"], {}).get(kind, {name: [None] * 3})[name] for row in known]
     made = {
         f"{key}-{end}": np.array([math.nan if one[i] is None else one[i] for one in scores], float)
         for i, end in enumerate(("value", "low", "high"))
@@ -176,7 +197,7 @@ def _bubbles(source, metric):
     for grid, axis in ((plot.xgrid, plot.xaxis), (plot.ygrid, plot.yaxis)):
         grid.ticker = axis[0].ticker
     plot.yaxis.name = "error-axis"
-    plot.xaxis.axis_label, plot.yaxis.axis_label = "multiply-adds per face", "validation error, px"
+    plot.xaxis.axis_label, plot.yaxis.axis_label = "multiply-adds per face", error["label"]
     dim = {"nonselection_line_alpha": 0.12, "selection_line_alpha": 0.8}
     plot.segment("multiply_adds", "low", "multiply_adds", "high", source=source, line_color="colour", line_width=1.5,
                  line_alpha=0.45, **dim)  # fmt: skip

@@ -77,6 +77,7 @@ def main(argv=None):
     parser.add_argument("--data", required=True, help="PATH of a face set, synthetic[:COUNT], or kaggle")
     parser.add_argument("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for predictions.npz and report.html")
+    parser.add_argument("--test", action="store_true", help="only the set's test part, with the answers beside it")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of drawn faces (default: %(default)s)")
     a = parser.parse_args(argv)
     if Path(a.out).exists() and not Path(a.out).is_dir():
@@ -85,9 +86,9 @@ def main(argv=None):
         raise UsageError(f"--out: expected a folder of its own; received the run {a.out}, whose report would be lost")
     if a.data.partition(":")[0] == "synthetic" and a.seed == _run_seed(a.run):
         raise UsageError(f"--seed: expected another than {a.seed}, whose drawn faces {a.run} was trained on")
-    from data.sources import read_training
+    from data.sources import read_labelled_test, read_training
 
-    faces = read_training(a.data, a.seed, face_settings(a.run))
+    faces = (read_labelled_test if a.test else read_training)(a.data, a.seed, face_settings(a.run))
     load_keras()
     print("\n".join(evaluate(faces, a.run, a.out)))
 

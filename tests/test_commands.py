@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
 
@@ -158,6 +159,16 @@ def test_evaluate_command_tries_the_run_on_other_faces(place, tmp_path, capsys):
     told = capsys.readouterr().out.splitlines()
     assert [line.split(" RMSE ")[0] for line in told[:3]] == ["base", "ensemble", "mean of these labels"]
     assert sorted(tiny.files(tmp_path)) == ["seen/predictions.npz", "seen/report.html"]
+
+
+def test_evaluate_command_scores_the_test_part_as_its_answers_do(place, tmp_path, capsys):
+    seen = ["--data", str(place / "data"), "--test", "--run", str(place / "run"), "--out", str(tmp_path / "seen")]
+    evaluate.main(seen)
+    told = capsys.readouterr().out.splitlines()
+    files = place / "out.csv", place / "data" / "test_truth.csv"
+    given, truth = (np.loadtxt(file, delimiter=",", skiprows=1, usecols=1) for file in files)
+    assert float(told[1].split()[2]) == pytest.approx(np.sqrt(np.mean((given - truth) ** 2)), abs=1e-3)
+    assert len(Predictions.load(tmp_path / "seen" / "predictions.npz")) == 6
 
 
 @pytest.mark.parametrize(

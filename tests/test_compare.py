@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,10 +21,10 @@ from base_models import train as base_command
 from base_models.backbones import BACKBONES
 from base_models.base import load_base, split_faces
 from base_models.cost import multiply_adds, parameters
-from base_models.predict import WORST, predict, score, validation_scores
+from base_models.predict import WORST, score, validation_scores
 from base_models.pretrained import APPLICATIONS
 from base_models.settings import Settings
-from data.errors import UsageError, command
+from data.errors import ProjectError, UsageError, command
 from data.sources import read_training
 from data.synthetic import make_files
 from reports import comparison_charts as charts
@@ -59,6 +60,7 @@ def place(tmp_path_factory):
     folder = Place(tmp_path_factory.mktemp("compare"))
     make_files(folder / "data", 40, 6, seed=4)
     folder.options = ["--data", folder / "data", "--run", folder / "run", "--networks", NAMES, *SMALL]
+    folder.options += ["--test", folder / "data"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "MEASURED", 0)  # seconds
         folder.said = run(compare.main, *folder.options).splitlines()
@@ -74,21 +76,68 @@ def held_out(place):
 @pytest.mark.parametrize("name", ["nose_small", "nose_tiny"])
 def test_rows_say_what_the_networks_reach_and_cost(place, name):
     row, base, held = rows(place / "run")[name], load_base(place / "run" / name), held_out(place)
-    found = predict(base.model, held.images)
+    found = sum(base.look(held.images, flip=True)) / 2
     expected = validation_scores(found, held.slots)
     value, low, high = row["scores"]["all"]["rmse"]
     assert value == pytest.approx(expected["val_rmse"])
     assert low <= value <= high
     assert row["scores"]["all"]["trimmed"][0] == pytest.approx(expected["val_trimmed"])
-    assert base.part.history()[1]["val_rmse"] == pytest.approx(value, rel=1e-5)
     for kind, convention in enumerate(held.schema.conventions):
         own = held.convention == kind
         assert row["scores"][convention.name]["faces"] == own.sum() > 0
         assert row["scores"][convention.name]["rmse"][0] == pytest.approx(score(found[own], held.slots[own]))
+    assert row["flip"] is True
     assert (row["parameters"], row["multiply_adds"]) == (parameters(base.model), multiply_adds(base.model))
     assert (row["epochs"], row["validation_rows"], row["head"]) == (1, len(held), "dense")
     assert row["seconds"] >= row["epoch_seconds"] - 0.1 > 0
     assert row["ms_1"] > 0 < row["ms_64"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nose_small", "nose_tiny"])
+def test_test_scores_are_those_of_the_submission_against_the_answers(place, name, tmp_path):
+    """By the other commands, and by hand."""
+    network, found = place / "run" / name, rows(place / "run")[name]
+    common = ["--data", place / "data", "--run", network]
+    run(ensemble.main, *common, "--seed", 3, "--settings", network / "settings.json")
+    run(submission.main, *common, "--out", tmp_path / "out.csv")
+    files = (tmp_path / "out.csv", place / "data" / "test_truth.csv", place / "data" / "IdLookupTable.csv")
+    given, truth, asked = (path.read_text().splitlines()[1:] for path in files)
+    error = np.array([float(a.split(",")[1]) - float(b.split(",")[1]) for a, b in zip(given, truth, strict=True)])
+    images = np.array([int(line.split(",")[1]) for line in asked])
+    many = np.isin(images, [image for image in set(images) if (images == image).sum() > 8])
+    kinds = {"all": many | True, "fifteen": many, "four": ~many}
+    for kind in {kind for kind, rows in kinds.items() if rows.any()}:
+        value, low, high = found["test_scores"][kind]["rmse"]
+        assert value == pytest.approx(np.sqrt((error[kinds[kind]] ** 2).mean()), abs=1e-3)
+        assert low is None or low <= value <= high
+    assert found["test_rows"] == len(set(images))
+    assert set(found["test_scores"]) == {kind for kind, rows in kinds.items() if rows.any()}
+
+
+BAD_TESTS = {
+    "the same faces": (lambda data: data / "training.csv", "--test: expected other faces than those of --data"),
+    "no answers": (lambda data: _without(data, "test_truth.csv"), "expected test_truth.csv, "),
+    "nothing": (lambda data: data / "nowhere", "nowhere"),
+}
+
+
+def _without(data, name):
+    folder = data.parent / f"without-{name}"
+    shutil.copytree(data, folder)
+    (folder / name).unlink()
+    return folder
+
+
+@pytest.mark.parametrize("name", BAD_TESTS)
+def test_test_faces_that_cannot_be_used_are_told_before_anything_is_trained(name, tmp_path):
+    make, words = BAD_TESTS[name]
+    make_files(tmp_path / "data", 40, 6, seed=4)
+    options = ["--data", tmp_path / "data", "--run", tmp_path / "run", "--networks=nose_tiny", *SMALL]
+    with pytest.raises(ProjectError) as error:
+        run(compare.main, *options, "--test", make(tmp_path / "data"))
+    assert words in str(error.value)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -274,14 +323,23 @@ PLAUSIBLE = {  # million parameters, million multiply-adds, RMSE: made up, for t
 }
 
 
-def plausible(source="elsewhere", **names):
+def plausible(source="elsewhere", tested=False, **names):
     """Rows as `measure_network` makes them."""
-    return [_row(names.get(name, name), source, *numbers) for name, numbers in PLAUSIBLE.items()]
+    made = [_row(names.get(name, name), source, *numbers) for name, numbers in PLAUSIBLE.items()]
+    test = [{"test_rows": 709, "test_scores": _scores(1.1 * rmse)} for _, _, rmse in PLAUSIBLE.values()]
+    return [row | own for row, own in zip(made, test, strict=True)] if tested else made
 
 
 def _row(name, source, millions, adds, rmse):
+    about = {"network": name, "source": source, "head": "dense", "rows": 2728, "validation_rows": 304, "epochs": 80}
+    cost = {"parameters": int(millions * 1e6), "multiply_adds": int(adds * 1e6), "seconds": 2.0 * adds}
+    speed = {"epoch_seconds": adds / 40, "ms_1": 1 + adds / 30, "ms_64": adds / 60}
+    return {**about, **cost, **speed, "scores": _scores(rmse)}
+
+
+def _scores(rmse):
     kinds = {"all": 1.0, "fifteen": 1.08, "four": 0.8}
-    scores = {
+    return {
         kind: {
             "faces": 300,
             "rmse": [f * rmse, 0.95 * f * rmse, 1.06 * f * rmse],
@@ -289,9 +347,6 @@ def _row(name, source, millions, adds, rmse):
         }
         for kind, f in kinds.items()
     }
-    about = {"network": name, "source": source, "head": "dense", "rows": 2728, "validation_rows": 304, "epochs": 80}
-    cost = {"parameters": int(millions * 1e6), "multiply_adds": int(adds * 1e6), "seconds": 2.0 * adds}
-    return {**about, **cost, "scores": scores, "epoch_seconds": adds / 40, "ms_1": 1 + adds / 30, "ms_64": adds / 60}
 
 
 FAILED = [{"network": "points68", "why": "too <small> an image"}]
@@ -304,9 +359,10 @@ FAILED = [{"network": "points68", "why": "too <small> an image"}]
         (FAILED, "1 network, none with figures.", 0),
         (plausible()[:1], "alexnet is off by 1.79 px (1.70–\u20601.90) RMSE per coordinate", 3),
         ([*plausible(), *FAILED], "resnet: 1.65 px with 7.8 times fewer multiply-adds, within the interval", 3),
+        (plausible(tested=True), "without the largest errors; 1.78 px (1.69–\u20601.89) on the test faces.", 3),
         (plausible("synthetic"), "SYNTHETIC drawn faces, not photos", 3),
     ],
-    ids=["nothing", "only a failure", "one", "many", "drawn"],
+    ids=["nothing", "only a failure", "one", "many", "tested", "drawn"],
 )
 def test_the_page_says_the_main_thing_in_words(given, words, scripts):
     page = comparison_page(given, "Networks")
@@ -328,7 +384,7 @@ def test_equal_rows_give_equal_pages_and_markup_stays_text():
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
-    return build_comparison([*plausible(), *FAILED], tmp_path_factory.mktemp("page") / "comparison.html")
+    return build_comparison([*plausible(tested=True), *FAILED], tmp_path_factory.mktemp("page") / "comparison.html")
 
 
 @pytest.fixture
@@ -404,15 +460,20 @@ def test_choosing_in_table_and_chart_is_one_choice(page):
 def test_headings_sort_and_measures_switch(page):
     first = "return document.querySelector('#table-body th').textContent"
     assert page.run(first) == "resnet18"
-    page.click("[data-column='7']")  # parameters
+    page.click("[data-column='13']")  # parameters, behind those of the test
     assert page.run(first) == "nose_small"
-    page.click("[data-column='7']")
+    page.click("[data-column='13']")
     assert page.run(first) in ("resnet18", "resnet18_strided")
     page.click("[data-column='0']")
     assert page.run(first) == "alexnet"
     page.click("[data-metric='four-rmse']")
     expected = [0.8 * PLAUSIBLE[name][2] for name in page.data("networks", "network")]
     assert page.data("networks", "value") == pytest.approx(expected)
+    label = "return Bokeh.documents.at(-1).get_model_by_name('error-axis').axis_label"
+    assert page.run(label) == "validation error, px"
+    page.click("[data-metric='test-four-rmse']")
+    assert page.data("networks", "value") == pytest.approx([1.1 * value for value in expected])
+    assert page.run(label) == "test error, px"
 
 
 # ---- kills ---------------------------------------------------------------------------------------------------------

@@ -194,6 +194,10 @@ OTHERS = {  # name: (reader, lines, line:column, part of what is said)
     "row of two persons": ("persons", ["row,person", "1,Ann", "1,Bob"], "3:1", "each '1' once; received a repeat of"),
     "person without a name": ("persons", ["row,person", "0, "], "2:3", "a person's name; received ' '"),
     "only one column": ("persons", ["row", "0"], "1:4", "expected column person; received a header without it"),
+    "an answer nobody asked for": ("answers", ["1,2", "2,2", "3,2"], "4:1", "a RowId of IdLookupTable.csv"),
+    "answer twice": ("answers", ["1,2", "1,2"], "3:1", "each '1' once; received a repeat of"),
+    "answer outside": ("answers", ["1,2", "2,96.5"], "3:3", "a number from 0 to 96; received '96.5'"),
+    "no answer": ("answers", ["1,2", "2,"], "3:3", "a number from 0 to 96; received nothing"),
 }
 READERS = {
     "test": lambda lines: kaggle.read_test(io.BytesIO(table(*lines)), "file.csv"),
@@ -201,7 +205,14 @@ READERS = {
         io.BytesIO(table("RowId,ImageId,FeatureName,Location", *lines)), [1, 2], "file.csv"
     ),
     "persons": lambda lines: kaggle.read_persons(io.BytesIO(table(*lines)), 2, "file.csv"),
+    "answers": lambda lines: answers(*lines),
 }
+
+
+def answers(*lines):
+    """Of two questions, RowId 2 before 1."""
+    asked = lookup(table("RowId,ImageId,FeatureName", "2,7,nose_tip_x", "1,7,nose_tip_y"), (7,))
+    return kaggle.read_answers(io.BytesIO(table("RowId,Location", *lines)), asked, "file.csv")
 
 
 @pytest.mark.parametrize(("reader", "lines", "place", "said"), OTHERS.values(), ids=OTHERS)
@@ -286,6 +297,12 @@ def test_test_images_keep_their_ids_and_order(faces):
     assert read.ids.tolist() == [9, 3, 5]
     np.testing.assert_array_equal(read.images, images[:3])
     assert not read.labelled.any()
+
+
+def test_answers_come_in_the_order_of_the_questions_and_each_has_one():
+    assert answers("1,2.5", "2,96").tolist() == [96, 2.5]
+    with pytest.raises(DataError, match="answer to each of 2 questions; received none to RowId 1"):
+        answers("2,3")
 
 
 def test_the_lookup_keeps_its_order_and_gives_the_convention_away():

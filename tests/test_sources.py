@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,8 @@ import pytest
 from data import archives, kaggle
 from data.errors import DataError, UsageError
 from data.keypoints import KAGGLE15
-from data.sources import SYNTHETIC_COUNT, read_test, read_training
+from data.sources import SYNTHETIC_COUNT, read_labelled_test, read_test, read_training
+from data.synthetic import make_files
 
 ROOT = Path(__file__).parent.parent
 PERSONS = b"row,person\n0,Ann\n2,Ann\n"
@@ -118,6 +120,43 @@ def test_every_layout_gives_the_same_faces(tmp_path, files, layout, given):
     assert lookup.image.tolist() == [0] + [1] * 30
     assert lookup.point[:3].tolist() == [KAGGLE15.index("nose_tip"), 0, 0]
     assert lookup.axis[:3].tolist() == [0, 0, 1]
+
+
+def test_labelled_test_faces_are_the_test_with_its_answers(tmp_path):
+    make_files(tmp_path, 4, 12, seed=2)
+    asked, truth = read_test(str(tmp_path))[1], (tmp_path / "test_truth.csv").read_text().splitlines()[1:]
+    faces = read_labelled_test(str(tmp_path))
+    found = faces.points[asked.image, asked.point, asked.axis]
+    np.testing.assert_allclose(found, [float(line.split(",")[1]) for line in truth], rtol=1e-6)
+    assert faces.labelled.sum() * 2 == len(asked) > 0
+    same(replace(faces, points=read_test(str(tmp_path))[0].points), read_test(str(tmp_path))[0])
+
+
+def test_without_a_test_part_all_faces_are_the_test(tmp_path, files):
+    place = laid_out(tmp_path / "data", {"training.csv": files["training.csv"]})
+    for given in (place, place / "training.csv"):
+        same(read_labelled_test(str(given)), read_training(str(place)))
+    same(read_labelled_test("synthetic:3", 5), read_training("synthetic:3", 5))
+
+
+UNFIT = {  # name: (files left out, content of test_truth.csv, words)
+    "no answers": ("test_truth.csv", b"", "expected test_truth.csv, "),
+    "half a point": ("", b"".join(b"%d,2\n" % i for i in range(1, 32)), "expected both coordinates of a point"),
+}
+
+
+@pytest.mark.parametrize(("left_out", "answers", "words"), UNFIT.values(), ids=UNFIT)
+def test_a_test_part_that_cannot_be_scored_is_refused(tmp_path, files, left_out, answers, words):
+    given = {**files, "test_truth.csv": b"RowId,Location\n" + answers}
+    given.pop(left_out, None)
+    with pytest.raises(DataError, match=words):
+        read_labelled_test(str(laid_out(tmp_path / "data", given)))
+
+
+def test_faces_without_any_label_are_no_test(tmp_path, files):
+    blank = written([*KAGGLE15.columns, "Image"], [[""] * 30 + [" ".join(["7"] * 9216)]])
+    with pytest.raises(DataError, match="expected labelled faces; received 1 without any label"):
+        read_labelled_test(str(laid_out(tmp_path / "data", {"training.csv": blank})))
 
 
 GROUPED = {  # name: ({path: bytes} beside training.csv, the path given, groups)
