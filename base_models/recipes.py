@@ -35,7 +35,8 @@ class Recipe:
 # The first experiments had none of what the defaults add; `Recipe.overrides` turns the random views off.
 PLAIN = {
     **{"train.schedule": "constant", "train.optimizer": "adam", "train.clip_norm": 0, "train.patience": 0},
-    **{"train.loss": "mse", "train.averaging": 0, "teachers.count": 0, "ensemble.flip": False},
+    **{"train.loss": "mse", "train.averaging": 0, "teachers.count": 0},
+    **{"ensemble.flip": False, "ensemble.calibrate": False},
 }
 # Brightness and saturation +-25 % on three views of ten, rotation +-15 degrees; the shift depends on the size.
 JITTER = {"augment.brightness": 0.25, "augment.saturation": 0.25, "augment.steady": 0.7, "augment.rotation": 15}

@@ -47,12 +47,12 @@ def trained(a):
     from base_models.base import load_base, split_faces
     from base_models.settings import SpecialistSettings, SplitSettings, flatten, with_overrides
     from data.sources import read_training
-    from specialists.specialist import Looked, train_specialist
+    from specialists.specialist import looked_at, train_specialist
 
     base = load_base(a.run)
     made, faces = base.part.settings(), read_training(a.data)
     split = split_faces(faces, with_overrides(SplitSettings(), made["split"]), made["seed"])
-    sides = [Looked(side, sum(base.look(side.images, flip=True)) / 2) for side in (split.train, split.validation)]
+    sides = [looked_at(base, side) for side in (split.train, split.validation)]
     for point in a.point:
         kept = Part(Path(a.run) / "specialists" / point).settings()["specialist"]
         settings = with_overrides(SpecialistSettings(), flatten(kept), point)

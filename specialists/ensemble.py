@@ -24,12 +24,14 @@ class Ensemble:
         merge: `Merge`.
         radius: `Radius`.
         flip: average with the mirrored face.
+        calibration: `Calibration`, or None.
     """
 
     teams: list
     merge: object
     radius: object
     flip: bool
+    calibration: object = None
 
     @property
     def base(self):
@@ -45,20 +47,24 @@ class Ensemble:
             other = "other points named " if faces.schema.stored != made["schema"] else ""
             raise DataError(f"{faces.source}: expected {own}; received {other}{faces.schema.name}, {shape} px")
 
-    def predict(self, images, convention):
+    def predict(self, images, convention, framed=False):
         """Points on faces.
 
         Args:
             images: uint8 [n, H, W, C].
             convention: int [n]: how each face's points are to be drawn.
+            framed: whether they are cut out as the training faces are, so that the calibration counts.
 
         Returns:
             dict of "base", "specialist" and "ensemble" to float32 [n, k, 2] px, and radius float32 [2, n, k] px.
         """
-        return self.decide(ask(self.teams, images, self.flip, self.merge.reach), convention)
+        answers = ask(self.teams, images, self.flip, self.merge.reach)
+        if framed and self.calibration is not None:
+            answers = self.calibration.moved(answers, images.shape[1:3])
+        return self.decide(answers, convention)
 
     def decide(self, answers, convention):
-        """The same from `Answers`."""
+        """The same from `Answers`, calibrated or not."""
         pick = self.base.schema.from_slots
         slots = {
             "base": answers.base,
@@ -73,6 +79,7 @@ class Ensemble:
 def load_ensemble(run):
     """The finished ensemble of a run. Raises RunError where a part is missing, damaged, or newer than the merge."""
     from data.storage import read_json, understood
+    from specialists.calibration import Calibration
     from specialists.merge import Merge, Radius
 
     run = Path(run)
@@ -85,11 +92,14 @@ def load_ensemble(run):
         radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
         merge, flip = Merge(np.array(rule["weight"], float), rule["reach"]), rule["flip"]
         _check_rule(merge, radius, flip)
+        kept = rule["calibration"]
+        calibration = kept and Calibration(*(np.array(kept[name], float) for name in ("centre", "slope", "offset")))
         teams = [_member(part, where, *prints) for where, prints in members.items()]
         slots = len(next(iter(teams[0].bases.values())).schema.slot_names)
         if not len(merge.weight) == len(radius.typical) == slots:
             raise ValueError(f"{len(merge.weight)} weights for {slots} positions")
-    return Ensemble(teams, merge, radius, flip)
+        _check_calibration(calibration, slots)
+    return Ensemble(teams, merge, radius, flip, calibration)
 
 
 def _check_rule(merge, radius, flip):
@@ -103,6 +113,16 @@ def _check_rule(merge, radius, flip):
         raise ValueError(f"weights {merge.weight}, reach {merge.reach}, flip {flip}")
 
 
+def _check_calibration(calibration, slots):
+    """Raise ValueError where it is none of so many slots."""
+    if calibration is None:
+        return
+    values = calibration.centre, calibration.slope, calibration.offset
+    shapes = [value.shape for value in values]
+    if shapes != [(2 * slots,), (2 * slots, slots, 2), (slots, 2)] or not all(np.isfinite(v).all() for v in values):
+        raise ValueError(f"a calibration of {shapes}")
+
+
 def _member(part, run, bases, specialists):
     team = load_team(run, bases, specialists)
     if team.prints != {"bases": bases, "specialists": specialists}:
@@ -110,7 +130,7 @@ def _member(part, run, bases, specialists):
     return team
 
 
-def build_ensemble(run, faces, settings, seed, others=()):
+def build_ensemble(run, faces, settings, seed, others=(), looked=None):
     """Merge what is trained in a run, and in others, on the validation faces; write predictions and report.
 
     Args:
@@ -120,6 +140,7 @@ def build_ensemble(run, faces, settings, seed, others=()):
         seed: of the run.
         others: folders of more runs on the same faces, whose bases and specialists may become members too. They may
             have other networks, settings, seeds and folds; on a face that a run was trained on it has no vote here.
+        looked: `Looked`, the run's training faces with its base's answers, where these are known.
 
     Returns:
         (`Ensemble`, `Predictions` on the validation faces, list of points without a specialist).
@@ -132,20 +153,26 @@ def build_ensemble(run, faces, settings, seed, others=()):
         raise RunError(f"{run}: expected a run with a trained base; received none: run python -m specialists.train")
     # Several processes may train specialists of one run. Each merges at its end; the last one finds all of them.
     with locked(run, WAIT):
-        return _merged(run, faces, settings, seed, others, anchors)
+        return _merged(run, faces, settings, seed, others, looked, anchors)
 
 
-def _merged(run, faces, settings, seed, others, anchors):
-    from base_models.base import train_base
+def _merged(run, faces, settings, seed, others, looked, anchors):
+    from base_models.base import split_faces, train_base
     from base_models.features import write_features
     from reports.run_pages import build_all
     from specialists.merge import coverage, fit_merge, fit_radius
 
     base = train_base(faces, settings, run, seed)  # finished: nothing but the comparison of data and settings
     teams, answers, held = _asked([load_team(r) for r in (run, *others)], faces, settings.ensemble)
+    calibration = None
+    if settings.ensemble.calibrate:
+        calibration = _calibration(base, looked or split_faces(faces, settings.split, seed).train, answers, held)
+    if calibration is not None:
+        answers = calibration.moved(answers, faces.size)
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)
     errors = np.linalg.norm(merge(answers.base, answers.specialist) - held.slots, axis=-1)
-    ensemble = Ensemble(teams, merge, fit_radius(errors, answers.disagreement), settings.ensemble.flip)
+    radius = fit_radius(errors, answers.disagreement)
+    ensemble = Ensemble(teams, merge, radius, settings.ensemble.flip, calibration)
     inside = coverage(errors, answers.disagreement, held.group)
     covered = {point for team in teams for name in team.specialists for point in faces.schema.named(name)}
     missing = [point for point in faces.schema.points if point not in covered]
@@ -174,6 +201,24 @@ def _asked(teams, faces, settings):
     return teams, ask(teams, held.images, settings.flip, settings.reach, looks, seen[kept]), held
 
 
+def _calibration(base, train, answers, held):
+    """`Calibration` of a base by its answers on training faces, `Faces` or `Looked`; None where there is none or where
+    it makes the base worse on the held-out faces. Faces that another run held out do not count."""
+    from base_models.predict import WORST, score
+    from specialists.calibration import MOST, fit_calibration
+    from specialists.specialist import Looked, looked_at
+
+    rows = np.flatnonzero(~np.isin((train.faces if isinstance(train, Looked) else train).ids, held.ids))
+    some = train[rows[:: -(-len(rows) // MOST) or 1]]
+    some = some if isinstance(some, Looked) else looked_at(base, some)
+    calibration = fit_calibration(some.shapes, some.faces.slots, some.faces.group, held.size)
+    if calibration is None:
+        return None
+    moved = calibration.moved(answers, held.size)
+    worse = score(moved.base, held.slots, WORST) > score(answers.base, held.slots, WORST)
+    return None if worse else calibration
+
+
 def _with(team, places):
     names = list(team.bases)
     return dataclasses.replace(team, bases={names[p]: team.bases[names[p]] for p in places})
@@ -197,6 +242,7 @@ def _write(part, ensemble, predictions):
         "weight": ensemble.merge.weight.tolist(),
         "reach": ensemble.merge.reach,
         "flip": ensemble.flip,
+        "calibration": ensemble.calibration and {n: v.tolist() for n, v in vars(ensemble.calibration).items()},
         "radius": {name: np.nan_to_num(value).tolist() for name, value in vars(ensemble.radius).items()},
         "members": {_relative(team.run, part.folder.parent): team.prints for team in ensemble.teams},
     }

@@ -31,7 +31,7 @@ def evaluate(faces, run, out):
 
     ensemble = load_ensemble(run)
     ensemble.check(faces)
-    points, radius = ensemble.predict(faces.images, faces.convention)
+    points, radius = ensemble.predict(faces.images, faces.convention, framed=True)
     made = ensemble.base.part.settings()
     trained = faces.digest() == made["data"]
     info = {"source": faces.source, "faces": "training" if trained else "other"}

@@ -6,7 +6,7 @@ import numpy as np
 
 from base_models.base import split_faces, split_rows, train_base
 from base_models.predict import WORST, score
-from base_models.progress import aligned, say
+from base_models.progress import aligned
 from data.errors import DataError
 from reports.bootstrap import interval, resamples
 from reports.figures import measure
@@ -14,7 +14,7 @@ from reports.label_store import store_labels
 from specialists.apart import train_apart
 from specialists.ensemble import build_ensemble, summary_lines
 from specialists.points import specialist_settings
-from specialists.specialist import Looked, check_network, train_specialist
+from specialists.specialist import check_network, looked_at, train_specialist
 
 
 def train_specialists(points, faces, settings, overrides, run, seed, where=None):
@@ -44,7 +44,7 @@ def train_specialists(points, faces, settings, overrides, run, seed, where=None)
     base = train_base(faces, settings, run, seed)
     about = base.part.history()[1]  # a damaged part is found before hours of training
     split = split_faces(faces, settings.split, seed)
-    train, held = (Looked(side, _shapes(base, side)) for side in (split.train, split.validation))
+    train, held = (looked_at(base, side) for side in (split.train, split.validation))
     store_labels(run, faces, split_rows(faces, settings.split, seed), (train.shapes, held.shapes))
     if where is not None:  # what follows then finds them finished
         train_apart(chosen, base, faces, (train.shapes, held.shapes), settings.split, run, seed, where)
@@ -56,16 +56,10 @@ def train_specialists(points, faces, settings, overrides, run, seed, where=None)
             if len(points) == 1:
                 raise
             skipped.append(f"skipped: {error}")
-    _, predictions, missing = build_ensemble(run, faces, settings, seed)
+    _, predictions, missing = build_ensemble(run, faces, settings, seed, looked=train)
     lines = table(summaries, predictions, about)
     pages = [f"all pages: {Path(run) / 'index.html'}", f"report: {Path(run) / 'report.html'}"]
     return [*lines, *skipped, *summary_lines(predictions, missing), *pages]
-
-
-def _shapes(base, faces):
-    """The base's answer. With flips whatever the ensemble does: a specialist's weights depend on it."""
-    say(f"base: looks at {len(faces)} faces")
-    return np.mean(base.look(faces.images, flip=True), 0)
 
 
 MEMBERS = ("base", "specialist", "ensemble")

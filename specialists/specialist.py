@@ -45,6 +45,12 @@ class Looked:
         return Looked(self.faces[rows], self.shapes[rows])
 
 
+def looked_at(base, faces):
+    """`Looked` of `Faces`. With flips whatever the ensemble does: a specialist's weights depend on it."""
+    say(f"base: looks at {len(faces)} faces")
+    return Looked(faces, np.mean(base.look(faces.images, flip=True), 0))
+
+
 @dataclass(frozen=True)
 class Specialist:
     """A trained specialist.

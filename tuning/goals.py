@@ -18,7 +18,7 @@ from data.errors import DataError, ProjectError, RunError, TrainingError, one_li
 from data.faces import Faces
 from data.runs import Part
 from specialists.points import specialist_settings
-from specialists.specialist import Looked, load_specialist, train_specialist
+from specialists.specialist import load_specialist, looked_at, train_specialist
 
 OBJECTIVES = ("val_trimmed", "val_rmse")  # figures of the best epoch, px; the first one is the better judge
 EPOCHS = "train.epochs"
@@ -143,7 +143,7 @@ class PointGoal:
         split = split_faces(self.faces, self.split, self.seed)
         train = some_faces(split.train, self.limit, self.seed) if self.limit else split.train
         say(f"{self.point}: the base looks at {len(train) + len(split.validation)} faces")
-        return tuple(Looked(f, np.mean(self.base.look(f.images, flip=True), 0)) for f in (train, split.validation))
+        return tuple(looked_at(self.base, f) for f in (train, split.validation))
 
     @property
     def held(self):

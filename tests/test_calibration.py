@@ -1,0 +1,165 @@
+"""The calibration: what a set's framing and drawing say of errors."""
+
+import shutil
+
+import numpy as np
+import pytest
+import tiny
+
+from base_models.base import split_faces, train_base
+from data.errors import RunError
+from data.runs import Part
+from data.storage import read_json, write_json
+from data.synthetic import make_faces
+from reports.predictions import Predictions
+from specialists import calibration
+from specialists.calibration import Calibration, fit_calibration
+from specialists.ensemble import _calibration, build_ensemble, load_ensemble
+from specialists.members import Answers
+from specialists.specialist import Looked
+
+SIZE = (96, 96)
+
+
+def shapes_and_truth(n=400, slots=5, wrong=0, seed=0):
+    """Answers about labels that lie to the right of them, and the farther from the middle the face the more so."""
+    rng = np.random.default_rng(seed)
+    where = rng.normal(0, 4, (n, 1, 2))
+    shapes = rng.uniform(20, 70, (1, slots, 2)) + where + rng.normal(0, 1, (n, slots, 2))
+    truth = shapes + np.array([0.5, 0.0]) - 0.2 * where + rng.normal(0, 0.5, shapes.shape)
+    truth[:wrong] += 40
+    truth[rng.random(truth.shape[:2]) < 0.3] = np.nan
+    return shapes, truth, np.arange(n) // 4
+
+
+def rms(values):
+    return np.sqrt(np.nanmean(values**2))
+
+
+@pytest.mark.parametrize("wrong", [0, 12])
+def test_what_depends_on_the_shape_is_taken_out_of_other_faces_whatever_a_few_labels_say(wrong):
+    shapes, truth, group = shapes_and_truth(wrong=wrong)
+    found = fit_calibration(shapes, truth, group, SIZE)
+    others, wanted, _ = shapes_and_truth()
+    others, wanted = others[200:], wanted[200:]
+    assert rms(others - wanted) > 1
+    assert rms(others + found(others) - wanted) < 0.55  # 0.5 is the noise
+
+
+def test_a_set_in_other_pixels_has_the_same_correction():
+    shapes, truth, group = shapes_and_truth()
+    found = fit_calibration(shapes, truth, group, SIZE)
+    larger = fit_calibration(2.5 * shapes, 2.5 * truth, group, (240, 240))
+    np.testing.assert_allclose(larger(2.5 * shapes[:9]), 2.5 * found(shapes[:9]), rtol=1e-4, atol=1e-4)
+
+
+def test_a_point_with_next_to_no_labels_stays_where_it_is():
+    shapes, truth, group = shapes_and_truth()
+    truth[2:, 1] = truth[:, 2] = np.nan
+    found = fit_calibration(shapes, truth, group, SIZE)(shapes)
+    assert (found[:, 1:3] == 0).all()
+    assert (found[:, [0, 3, 4]] != 0).all()
+
+
+NONE = {
+    "few groups": lambda s, t, g: (s, t, g % 4),
+    "no labels": lambda s, t, g: (s, np.full_like(t, np.nan), g),
+    "no faces": lambda s, t, g: (s[:0], t[:0], g[:0]),
+    "errors that are chance": lambda s, t, g: (s, s + np.random.default_rng(1).normal(0, 1, s.shape), g),
+    "no errors": lambda s, t, g: (s, s.copy(), g),
+}
+
+
+@pytest.mark.parametrize("case", NONE)
+def test_where_it_cannot_help_there_is_none(case):
+    assert fit_calibration(*NONE[case](*shapes_and_truth()), SIZE) is None
+
+
+def test_base_and_specialist_are_moved_alike_and_stay_within_the_image():
+    shapes, truth, group = shapes_and_truth()
+    found = fit_calibration(shapes, truth, group, SIZE)
+    base = shapes.astype(np.float32)
+    base[0, 0, 0] = 95.99
+    specialist = base + np.float32(0.25)
+    specialist[:, 3] = np.nan
+    moved = found.moved(Answers(base, specialist, None), SIZE)
+    np.testing.assert_allclose(moved.base[1:], (base + found(base))[1:])
+    np.testing.assert_allclose((moved.specialist - moved.base)[1:, :3], 0.25, atol=1e-4)
+    assert np.isnan(moved.specialist[:, 3]).all()
+    assert moved.base.max() <= 96 >= np.nanmax(moved.specialist)
+    assert moved.base.dtype == np.float32
+
+
+# ---- in an ensemble ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """(run, its faces, its settings): with a calibration that is right about the mean errors of the held-out faces."""
+    faces, folder, settings = make_faces(60, 5), tmp_path_factory.mktemp("calibration") / "run", tiny.settings()
+    base, held = train_base(faces, settings, folder, 3), split_faces(faces, settings.split, 3).validation
+    shapes = sum(base.look(held.images, True)) / 2
+    centre, offset = shapes.mean(0), np.nanmean(held.slots - shapes, 0)
+    slope = np.full((offset.size, *offset.shape), 1e-3)
+    with pytest.MonkeyPatch.context() as patch:
+        made = Calibration(centre.ravel(), slope, np.nan_to_num(offset))
+        patch.setattr(calibration, "fit_calibration", lambda *_: made)
+        build_ensemble(folder, faces, settings, 3)
+    return folder, faces, settings
+
+
+def test_framed_answers_are_those_that_the_report_tells_and_others_go_without(run):
+    folder, _, _ = run
+    held, ensemble = Predictions.load(folder / "ensemble" / "predictions.npz"), load_ensemble(folder)
+    assert ensemble.calibration is not None
+    framed, radii = ensemble.predict(held.images, held.convention, framed=True)
+    plain, same = ensemble.predict(held.images, held.convention)
+    np.testing.assert_allclose(framed["ensemble"], held.points["ensemble"], atol=1e-3)
+    np.testing.assert_array_equal(radii, same)
+    slots = held.schema.to_slots(plain["ensemble"], held.convention)
+    moved = held.schema.to_slots(framed["ensemble"], held.convention)
+    known = np.isfinite(slots).all(-1) & np.isfinite(moved).all(-1)
+    wanted = np.clip(slots + ensemble.calibration(sum(ensemble.base.look(held.images, True)) / 2), 0, 96)
+    assert np.abs(moved - slots)[known].max() > 0.1
+    np.testing.assert_allclose(moved[known], wanted[known], atol=0.01)
+
+
+def test_without_the_setting_there_is_none(run, tmp_path):
+    _, faces, settings = run
+    train_base(faces, settings, tmp_path / "run", 3)
+    off = tiny.settings(ensemble__calibrate=False)
+    build_ensemble(tmp_path / "run", faces, off, 3)
+    assert load_ensemble(tmp_path / "run").calibration is None
+
+
+@pytest.mark.parametrize("value", [{"centre": [1.0], "slope": [], "offset": []}, {"centre": []}, "none"])
+def test_one_that_is_none_is_refused(run, tmp_path, value):
+    shutil.copytree(run[0], tmp_path / "run")
+    part = Part(tmp_path / "run" / "ensemble")
+    rule = read_json(part.folder / "merge.json")
+    write_json(part.folder / "merge.json", rule | {"calibration": value})
+    part.seal(["settings.json", "merge.json", "predictions.npz"])
+    with pytest.raises(RunError, match=r"merge.json: expected a merge as this version writes it; received other"):
+        load_ensemble(tmp_path / "run")
+
+
+def test_one_that_makes_held_out_faces_worse_is_dropped(run, monkeypatch):
+    _, faces, settings = run
+    split = split_faces(faces, settings.split, 3)
+    held, right = split.validation, np.nan_to_num(split.validation.slots, nan=48.0).astype(np.float32)
+    flat = right[0].size
+    for offset, kept in ((0.0, True), (1.0, False)):
+        made = Calibration(np.zeros(flat), np.zeros((flat, flat // 2, 2)), np.full((flat // 2, 2), offset))
+        monkeypatch.setattr(calibration, "fit_calibration", lambda *_, made=made: made)
+        found = _calibration(None, Looked(split.train, split.train.slots), Answers(right, right, None), held)
+        assert (found is made) == kept
+
+
+def test_only_so_many_faces_are_looked_at(run, monkeypatch):
+    faces = run[1]
+    seen = []
+    monkeypatch.setattr(calibration, "MOST", 30)
+    monkeypatch.setattr(calibration, "fit_calibration", lambda shapes, *_: seen.append(len(shapes)))
+    looked = Looked(faces, faces.slots)
+    assert _calibration(None, looked, None, faces[:0]) is None
+    assert 0 < seen[0] <= 30
