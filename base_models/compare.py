@@ -22,7 +22,8 @@ WAITING = "not trained yet"
 def compare(faces, settings, run, seed, where=None, test=None):
     """Train networks, or load those that are finished, and compare them on the validation faces.
 
-    Answers are averaged with those for the mirror image where `ensemble.flip` says so.
+    Answers are averaged with those for the mirror image where `ensemble.flip` says so, and calibrated where
+    `ensemble.calibrate` does: so they are what specialists.ensemble and specialists.submission make of the network.
 
     Args:
         faces: all training `Faces`.
@@ -45,7 +46,7 @@ def compare(faces, settings, run, seed, where=None, test=None):
     from base_models.progress import say
     from data.storage import locked
 
-    held = split_faces(faces, next(iter(settings.values())).split, seed).validation
+    split = split_faces(faces, next(iter(settings.values())).split, seed)
     rows, errors = [{"network": name, "why": WAITING} for name in settings], []
     with locked(run):
         failed = {} if where is None else train_apart(faces, settings, run, seed, where)
@@ -54,7 +55,7 @@ def compare(faces, settings, run, seed, where=None, test=None):
             try:
                 if name in failed:
                     raise failed[name]
-                rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, held, test)}
+                rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, split, test)}
             except OSError:  # such as a full disk, which the next network would find full too
                 raise
             except Exception as error:
@@ -67,7 +68,7 @@ def compare(faces, settings, run, seed, where=None, test=None):
     return rows
 
 
-def _trained(faces, settings, run, seed, held, test):
+def _trained(faces, settings, run, seed, split, test):
     """The row of one network. Its settings are kept for the commands that go on with its run."""
     from base_models.base import train_base
     from base_models.measure import measure_network
@@ -75,7 +76,7 @@ def _trained(faces, settings, run, seed, held, test):
 
     base = train_base(faces, settings, run, seed)
     write_json(run / SETTINGS, dataclasses.asdict(settings))
-    return measure_network(base, held, test, settings.ensemble.flip)
+    return measure_network(base, split, test, settings.ensemble.flip, settings.ensemble.calibrate)
 
 
 def _why(error):

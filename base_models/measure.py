@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from base_models.backbones import BACKBONES
+from base_models.calibration import calibration_of, sampled, within
 from base_models.cost import multiply_adds, parameters
 from base_models.predict import WORST
 from reports.bootstrap import interval, resamples, trimmed_interval
@@ -14,22 +15,28 @@ MEASURED = 0.5  # seconds of repeats, of at least REPEATS
 REPEATS = 5
 
 
-def measure_network(base, held, test=None, flip=False):
+def measure_network(base, split, test=None, flip=False, calibrate=False):
     """A row of figures, fit for JSON.
 
     Args:
         base: a trained `Base`.
-        held: validation `Faces`.
+        split: `Split` of the faces that it was trained on.
         test: labelled `Faces` that nothing was chosen by, or None.
         flip: whether answers are averaged with those for the mirror images. Speeds are of one look.
+        calibrate: whether they are calibrated (base_models/calibration.py), where that helps.
 
     Returns:
         dict: head; scores: "all" and the name of each convention there is, to those of `scores`; test_scores: the same
         of `test`, where there is one, with its number of faces as test_rows; parameters; multiply_adds of one face;
         epochs, best_epoch, seconds of the whole training, epoch_seconds (median); ms_1 and ms_64: milliseconds per face
-        where so many are asked about at once; rows, validation_rows, source, flip.
+        where so many are asked about at once; rows, validation_rows, source, flip; calibrated, whether answers are.
     """
-    told = {} if test is None else {"test_scores": scores(_answers(base, test, flip), test), "test_rows": len(test)}
+    held, answers = split.validation, _answers(base, split.validation, flip)
+    calibration = _calibration(base, split.train, (held, answers), flip) if calibrate else None
+    move = calibration.moved if calibration else within
+    told = {}
+    if test is not None:
+        told = {"test_scores": scores(move(_answers(base, test, flip), test.size), test), "test_rows": len(test)}
     history, summary = base.part.history()
     network = base.part.settings()["network"]
     told |= {name: summary[name] for name in ("epochs", "best_epoch", "seconds", "rows", "validation_rows")}
@@ -38,7 +45,8 @@ def measure_network(base, held, test=None, flip=False):
         "head": network["head"] or BACKBONES[network["backbone"]].head,
         "source": held.source,
         "flip": flip,
-        "scores": scores(_answers(base, held, flip), held),
+        "calibrated": calibration is not None,
+        "scores": scores(move(answers, held.size), held),
         "parameters": parameters(base.model),
         "multiply_adds": multiply_adds(base.model),
         "epoch_seconds": float(np.median([record["seconds"] for record in history])),
@@ -49,6 +57,11 @@ def measure_network(base, held, test=None, flip=False):
 def _answers(base, faces, flip):
     """float32 [n, slots, 2] px."""
     return np.mean(base.look(faces.images, flip), 0)
+
+
+def _calibration(base, train, held, flip):
+    some = train[sampled(len(train))]
+    return calibration_of((some, _answers(base, some, flip)), held)
 
 
 def scores(positions, held):

@@ -103,7 +103,7 @@ class EnsembleSettings:
     """How base and specialists are merged."""
 
     flip: bool = True  # average every member's answer with that for the mirrored face
-    calibrate: bool = True  # take out what the set's framing and drawing say of errors (specialists/calibration.py)
+    calibrate: bool = True  # take out what the set's framing and drawing say of errors (base_models/calibration.py)
     reach: float = 4.0  # px; a specialist moves the base's point no farther, so that freak faces stay whole
 
 

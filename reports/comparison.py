@@ -234,12 +234,16 @@ def _failures(failed):
 
 
 def _footer(known):
-    looks = "Every answer is the mean of those for the face and for its mirror image; times per face are of one look. "
+    told = "Every answer is the mean of those for the face and for its mirror image; times per face are of one look. "
+    looks = told if any(row.get("flip") for row in known) else ""
+    if any(row.get("calibrated") for row in known):
+        bare = ", ".join(row["network"] for row in known if not row["calibrated"])
+        looks += f"Answers are calibrated to how the set frames and draws faces{f', but for {bare}' if bare else ''}. "
     return (
         "<footer><p>RMSE is the root of the mean squared error over all coordinates of the held-out faces, x and y "
         f"counted one by one, as Kaggle scores it. Intervals are percentiles of {RESAMPLES:,} bootstrap resamples of "
         "whole persons. Trimmed: without the 2 % of the points with the largest errors, where wrong labels are. "
-        f"{looks if any(row.get('flip') for row in known) else ''}"
+        f"{text(looks)}"
         "The epoch shown is the one with the lowest trimmed RMSE on the held-out faces, so all figures of these are "
         "a little too good, alike for all networks.</p></footer>"
     )

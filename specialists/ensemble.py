@@ -60,7 +60,7 @@ class Ensemble:
         """
         answers = ask(self.teams, images, self.flip, self.merge.reach)
         if framed and self.calibration is not None:
-            answers = self.calibration.moved(answers, images.shape[1:3])
+            answers = calibrated(answers, self.calibration, images.shape[1:3])
         return self.decide(answers, convention)
 
     def decide(self, answers, convention):
@@ -78,8 +78,8 @@ class Ensemble:
 
 def load_ensemble(run):
     """The finished ensemble of a run. Raises RunError where a part is missing, damaged, or newer than the merge."""
+    from base_models.calibration import Calibration
     from data.storage import read_json, understood
-    from specialists.calibration import Calibration
     from specialists.merge import Merge, Radius
 
     run = Path(run)
@@ -168,7 +168,7 @@ def _merged(run, faces, settings, seed, others, looked, anchors):
     if settings.ensemble.calibrate:
         calibration = _calibration(base, looked or split_faces(faces, settings.split, seed).train, answers, held)
     if calibration is not None:
-        answers = calibration.moved(answers, faces.size)
+        answers = calibrated(answers, calibration, faces.size)
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)
     errors = np.linalg.norm(merge(answers.base, answers.specialist) - held.slots, axis=-1)
     radius = fit_radius(errors, answers.disagreement)
@@ -202,21 +202,29 @@ def _asked(teams, faces, settings):
 
 
 def _calibration(base, train, answers, held):
-    """`Calibration` of a base by its answers on training faces, `Faces` or `Looked`; None where there is none or where
-    it makes the base worse on the held-out faces. Faces that another run held out do not count."""
-    from base_models.predict import WORST, score
-    from specialists.calibration import MOST, fit_calibration
+    """`Calibration` of a base by its answers on training faces, or None. Faces that another run held out do not count.
+
+    Args:
+        base: `Base`, asked where `train` is without its answers.
+        train: `Faces` or `Looked`.
+        answers: `Answers` on the faces `held`.
+    """
+    from base_models.calibration import calibration_of, sampled
     from specialists.specialist import Looked, looked_at
 
     rows = np.flatnonzero(~np.isin((train.faces if isinstance(train, Looked) else train).ids, held.ids))
-    some = train[rows[:: -(-len(rows) // MOST) or 1]]
+    some = train[rows[sampled(len(rows))]]
     some = some if isinstance(some, Looked) else looked_at(base, some)
-    calibration = fit_calibration(some.shapes, some.faces.slots, some.faces.group, held.size)
-    if calibration is None:
-        return None
-    moved = calibration.moved(answers, held.size)
-    worse = score(moved.base, held.slots, WORST) > score(answers.base, held.slots, WORST)
-    return None if worse else calibration
+    return calibration_of((some.faces, some.shapes), (held, answers.base))
+
+
+def calibrated(answers, calibration, size):
+    """`Answers` whose bases and specialists are moved alike, within images of (H, W) px."""
+    from base_models.calibration import within
+
+    correction = calibration(answers.base)
+    base, specialist = (within(p + correction, size) for p in (answers.base, answers.specialist))
+    return dataclasses.replace(answers, base=base, specialist=specialist)
 
 
 def _with(team, places):

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import tiny
 
+from base_models import calibration
 from base_models.base import split_faces, train_base
+from base_models.calibration import Calibration, fit_calibration
 from data.errors import RunError
 from data.runs import Part
 from data.storage import read_json, write_json
 from data.synthetic import make_faces
 from reports.predictions import Predictions
-from specialists import calibration
-from specialists.calibration import Calibration, fit_calibration
-from specialists.ensemble import _calibration, build_ensemble, load_ensemble
+from specialists.ensemble import _calibration, build_ensemble, calibrated, load_ensemble
 from specialists.members import Answers
 from specialists.specialist import Looked
 
@@ -82,7 +82,7 @@ def test_base_and_specialist_are_moved_alike_and_stay_within_the_image():
     base[0, 0, 0] = 95.99
     specialist = base + np.float32(0.25)
     specialist[:, 3] = np.nan
-    moved = found.moved(Answers(base, specialist, None), SIZE)
+    moved = calibrated(Answers(base, specialist, None), found, SIZE)
     np.testing.assert_allclose(moved.base[1:], (base + found(base))[1:])
     np.testing.assert_allclose((moved.specialist - moved.base)[1:, :3], 0.25, atol=1e-4)
     assert np.isnan(moved.specialist[:, 3]).all()
@@ -161,5 +161,5 @@ def test_only_so_many_faces_are_looked_at(run, monkeypatch):
     monkeypatch.setattr(calibration, "MOST", 30)
     monkeypatch.setattr(calibration, "fit_calibration", lambda shapes, *_: seen.append(len(shapes)))
     looked = Looked(faces, faces.slots)
-    assert _calibration(None, looked, None, faces[:0]) is None
+    assert _calibration(None, looked, Answers(faces.slots[:0], None, None), faces[:0]) is None
     assert 0 < seen[0] <= 30

@@ -20,6 +20,7 @@ from base_models import compare, measure
 from base_models import train as base_command
 from base_models.backbones import BACKBONES
 from base_models.base import load_base, split_faces
+from base_models.calibration import calibration_of
 from base_models.cost import multiply_adds, parameters
 from base_models.predict import WORST, score, validation_scores
 from base_models.pretrained import APPLICATIONS
@@ -68,15 +69,21 @@ def place(tmp_path_factory):
     signal.signal(signal.SIGTERM, before)
 
 
-def held_out(place):
-    return split_faces(read_training(str(place / "data"), 3), Settings().split, 3).validation
+def split_of(place):
+    return split_faces(read_training(str(place / "data"), 3), Settings().split, 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["nose_small", "nose_tiny"])
 def test_rows_say_what_the_networks_reach_and_cost(place, name):
-    row, base, held = rows(place / "run")[name], load_base(place / "run" / name), held_out(place)
-    found = sum(base.look(held.images, flip=True)) / 2
+    row, base, split = rows(place / "run")[name], load_base(place / "run" / name), split_of(place)
+    held, (seen, found) = (
+        split.validation,
+        (sum(base.look(f.images, True)) / 2 for f in (split.train, split.validation)),
+    )
+    moves = calibration_of((split.train, seen), (held, found))
+    assert row["calibrated"] == (moves is not None)
+    found = moves.moved(found, held.size) if moves else found
     expected = validation_scores(found, held.slots)
     value, low, high = row["scores"]["all"]["rmse"]
     assert value == pytest.approx(expected["val_rmse"])

@@ -7,7 +7,7 @@ that the base sees to the error of each point, robust against wrong labels (Hube
 only for faces that are cut out as the training faces are.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,11 +40,35 @@ class Calibration:
         flat = shapes.reshape(len(shapes), -1) - self.centre
         return (self.offset + np.einsum("nf,fka->nka", flat, self.slope)).astype(np.float32)
 
-    def moved(self, answers, size):
-        """`Answers` with base and specialists moved alike, within images of (H, W) px."""
-        correction, edge = self(answers.base), np.array(size[::-1], np.float32)
-        base, specialist = (np.clip(p + correction, 0, edge) for p in (answers.base, answers.specialist))
-        return replace(answers, base=base, specialist=specialist)
+    def moved(self, shapes, size):
+        """The base's answers [n, slots, 2] with their correction, within images of (H, W) px."""
+        return within(shapes + self(shapes), size)
+
+
+def within(positions, size):
+    """Positions [..., 2] px, those outside moved to the edge of images of (H, W) px. NaN stays NaN."""
+    return np.clip(positions, 0, np.array(size[::-1], np.float32))
+
+
+def calibration_of(looked, held):
+    """The calibration of a base; None where there is none, or where it makes the base worse on held-out faces.
+
+    Args:
+        looked: (training `Faces`, the base's answers on them, float [n, slots, 2] px).
+        held: the same of held-out faces.
+    """
+    (train, shapes), (others, answers) = looked, held
+    found = fit_calibration(shapes, train.slots, train.group, train.size)
+    if found is None or score(found.moved(answers, others.size), others.slots, WORST) > score(
+        within(answers, others.size), others.slots, WORST
+    ):
+        return None
+    return found
+
+
+def sampled(count):
+    """Indices of those of `count` training faces that are looked at: all, or evenly MOST of them at most."""
+    return np.arange(0, count, max(1, -(-count // MOST)))
 
 
 def fit_calibration(shapes, truth, group, size):
