@@ -4,7 +4,7 @@ Flips make networks answer alike on both sides, though labels of the left and th
 them blind to where in its image a set has its faces, though images that were cut out around the labels tell it. So the
 errors on training faces still depend on the answer: a ridge regression (Hoerl and Kennard 1970) from the whole shape
 that the base sees to the error of each point, robust against wrong labels (Huber 1964), takes that part out. It counts
-only for faces that are cut out as the training faces are.
+only for faces that are cut out as the training faces are: of sets that come as faces, such as Kaggle's.
 """
 
 from dataclasses import dataclass
@@ -19,26 +19,31 @@ FOLDS = 5
 LARGE = 4.0  # times the median error: beyond it an error counts linearly
 STEPS = 4  # of the iteratively reweighted least squares
 MOST = 6000  # faces to fit on
+LEAST = 20  # labels of a point that is corrected
+USUAL = 0.99  # share of the training faces whose corrections are not cut: no other face is corrected by more
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """A correction of positions that is linear in the shape.
+    """A correction of positions that is linear in the shape, up to a limit.
 
     Args:
         centre: float [2 * slots] px, the mean shape.
-        slope: float [2 * slots, slots, 2], px per px.
-        offset: float [slots, 2] px.
+        axes: float [c, 2 * slots], directions of the shape.
+        weight: float [1 + c, slots, 2]: px for all faces, then px per px along each direction.
+        limit: float [slots] px, the longest correction.
     """
 
     centre: np.ndarray
-    slope: np.ndarray
-    offset: np.ndarray
+    axes: np.ndarray
+    weight: np.ndarray
+    limit: np.ndarray
 
     def __call__(self, shapes):
         """float32 [n, slots, 2] px to add, for the base's answers float [n, slots, 2] px."""
-        flat = shapes.reshape(len(shapes), -1) - self.centre
-        return (self.offset + np.einsum("nf,fka->nka", flat, self.slope)).astype(np.float32)
+        found = np.tensordot(_columns(shapes, self.centre, self.axes), self.weight, 1)
+        length = np.linalg.norm(found, axis=-1)
+        return (found * np.minimum(1, self.limit / np.maximum(length, 1e-9))[..., None]).astype(np.float32)
 
     def moved(self, shapes, size):
         """The base's answers [n, slots, 2] with their correction, within images of (H, W) px."""
@@ -50,25 +55,27 @@ def within(positions, size):
     return np.clip(positions, 0, np.array(size[::-1], np.float32))
 
 
-def calibration_of(looked, held):
+def calibration_of(faces, rows, look, held, answers):
     """The calibration of a base; None where there is none, or where it makes the base worse on held-out faces.
 
     Args:
-        looked: (training `Faces`, the base's answers on them, float [n, slots, 2] px).
-        held: the same of held-out faces.
+        faces: all `Faces` of a run. Those cut out of photos have none.
+        rows: int [n], those that may be fitted on; at most MOST of them are, evenly.
+        look: function of rows to the base's answers, float [n, slots, 2] px.
+        held: held-out `Faces`.
+        answers: the base's on those, px within the image.
     """
-    (train, shapes), (others, answers) = looked, held
-    found = fit_calibration(shapes, train.slots, train.group, train.size)
-    if found is None or score(found.moved(answers, others.size), others.slots, WORST) > score(
-        within(answers, others.size), others.slots, WORST
-    ):
+    if faces.matrices is not None:
         return None
-    return found
-
-
-def sampled(count):
-    """Indices of those of `count` training faces that are looked at: all, or evenly MOST of them at most."""
-    return np.arange(0, count, max(1, -(-count // MOST)))
+    picked = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST)).round().astype(int)]
+    if not len(picked):
+        return None
+    shapes = within(look(picked), faces.size)
+    found = fit_calibration(shapes, faces.slots[picked], faces.group[picked], faces.size)
+    if found is None:
+        return None
+    before, after = (score(p, held.slots, WORST) for p in (answers, found.moved(answers, held.size)))
+    return found if after <= before else None
 
 
 def fit_calibration(shapes, truth, group, size):
@@ -84,7 +91,7 @@ def fit_calibration(shapes, truth, group, size):
         `Calibration`; None where there are too few groups or labels, or where it does not help.
     """
     names, member = np.unique(group, return_inverse=True)
-    if len(names) < FOLDS or not np.isfinite(truth).all(-1).any():
+    if len(names) < FOLDS or not np.isfinite(truth).all(-1).any() or not np.isfinite(shapes).all():
         return None
     ridge, found = RIDGE * (size[1] / 96) ** 2, np.array(shapes, float)
     for fold in range(FOLDS):
@@ -100,14 +107,20 @@ def _fitted(shapes, truth, ridge):
     flat = shapes.reshape(n, -1).astype(float)
     centre = flat.mean(0)
     axes = np.linalg.svd(flat - centre, full_matrices=False)[2][:COMPONENTS]
-    columns = np.hstack([np.ones((n, 1)), (flat - centre) @ axes.T])
-    error = truth - shapes
+    columns, error = _columns(shapes, centre, axes), truth - shapes
     weight = np.zeros((columns.shape[1], slots, 2))
     for slot in range(slots):
         known = np.isfinite(error[:, slot]).all(-1)
-        if known.sum() >= FOLDS:
+        if known.sum() >= LEAST:
             weight[:, slot] = _regression(columns[known], error[known, slot].astype(float), ridge)
-    return Calibration(centre, np.einsum("cf,cka->fka", axes, weight[1:]), weight[0])
+    length = np.linalg.norm(np.tensordot(columns, weight, 1), axis=-1)
+    return Calibration(centre, axes, weight, np.quantile(length, USUAL, axis=0))
+
+
+def _columns(shapes, centre, axes):
+    """float [n, 1 + c]: 1, and how far each shape lies from the centre along each direction."""
+    flat = shapes.reshape(len(shapes), -1) - centre
+    return np.hstack([np.ones((len(flat), 1)), flat @ axes.T])
 
 
 def _regression(columns, error, ridge):

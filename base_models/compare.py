@@ -42,11 +42,11 @@ def compare(faces, settings, run, seed, where=None, test=None):
         ProjectError: of the first network, where not one could be trained.
     """
     from base_models.apart import train_apart
-    from base_models.base import split_faces
+    from base_models.base import split_rows
     from base_models.progress import say
     from data.storage import locked
 
-    split = split_faces(faces, next(iter(settings.values())).split, seed)
+    parts = split_rows(faces, next(iter(settings.values())).split, seed)
     rows, errors = [{"network": name, "why": WAITING} for name in settings], []
     with locked(run):
         failed = {} if where is None else train_apart(faces, settings, run, seed, where)
@@ -55,7 +55,7 @@ def compare(faces, settings, run, seed, where=None, test=None):
             try:
                 if name in failed:
                     raise failed[name]
-                rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, split, test)}
+                rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, parts, test)}
             except OSError:  # such as a full disk, which the next network would find full too
                 raise
             except Exception as error:
@@ -68,7 +68,7 @@ def compare(faces, settings, run, seed, where=None, test=None):
     return rows
 
 
-def _trained(faces, settings, run, seed, split, test):
+def _trained(faces, settings, run, seed, parts, test):
     """The row of one network. Its settings are kept for the commands that go on with its run."""
     from base_models.base import train_base
     from base_models.measure import measure_network
@@ -76,7 +76,7 @@ def _trained(faces, settings, run, seed, split, test):
 
     base = train_base(faces, settings, run, seed)
     write_json(run / SETTINGS, dataclasses.asdict(settings))
-    return measure_network(base, split, test, settings.ensemble.flip, settings.ensemble.calibrate)
+    return measure_network(base, faces, parts, test, settings.ensemble.flip, settings.ensemble.calibrate)
 
 
 def _why(error):
@@ -189,7 +189,7 @@ def _test_faces(a, settings, faces):
     test = read_labelled_test(a.test, a.seed + 1, settings.faces)  # drawn ones are others than those trained on
     own, other = ((f.schema, *f.size, f.images.shape[-1]) for f in (faces, test))
     if own != other:
-        told = ", ".join(f"{schema.name}, {h}x{w} px, {channels} of colour" for schema, h, w, channels in (own, other))
+        told = ", ".join(f"{schema.name}, {h}x{w} px, channels: {channels}" for schema, h, w, channels in (own, other))
         raise DataError(f"--test: expected faces as those of --data; received others ({told})")
     if test.digest() == faces.digest():
         raise UsageError(f"--test: expected other faces than those of --data; received the same, {a.test}")

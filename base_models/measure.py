@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from base_models.backbones import BACKBONES
-from base_models.calibration import calibration_of, sampled, within
+from base_models.calibration import calibration_of, within
 from base_models.cost import multiply_adds, parameters
 from base_models.predict import WORST
 from reports.bootstrap import interval, resamples, trimmed_interval
@@ -15,12 +15,13 @@ MEASURED = 0.5  # seconds of repeats, of at least REPEATS
 REPEATS = 5
 
 
-def measure_network(base, split, test=None, flip=False, calibrate=False):
+def measure_network(base, faces, rows, test=None, flip=False, calibrate=False):
     """A row of figures, fit for JSON.
 
     Args:
         base: a trained `Base`.
-        split: `Split` of the faces that it was trained on.
+        faces: all `Faces` of its run.
+        rows: (training rows, validation rows) of these, as from `split_rows`.
         test: labelled `Faces` that nothing was chosen by, or None.
         flip: whether answers are averaged with those for the mirror images. Speeds are of one look.
         calibrate: whether they are calibrated (base_models/calibration.py), where that helps.
@@ -31,10 +32,14 @@ def measure_network(base, split, test=None, flip=False, calibrate=False):
         epochs, best_epoch, seconds of the whole training, epoch_seconds (median); ms_1 and ms_64: milliseconds per face
         where so many are asked about at once; rows, validation_rows, source, flip; calibrated, whether answers are.
     """
-    held, answers = split.validation, _answers(base, split.validation, flip)
-    calibration = _calibration(base, split.train, (held, answers), flip) if calibrate else None
+
+    def look(picked):
+        return _answers(base, faces[picked], flip)
+
+    held, told = faces[rows[1]], {}
+    answers = _answers(base, held, flip)
+    calibration = calibration_of(faces, rows[0], look, held, answers) if calibrate else None
     move = calibration.moved if calibration else within
-    told = {}
     if test is not None:
         told = {"test_scores": scores(move(_answers(base, test, flip), test.size), test), "test_rows": len(test)}
     history, summary = base.part.history()
@@ -55,13 +60,8 @@ def measure_network(base, split, test=None, flip=False, calibrate=False):
 
 
 def _answers(base, faces, flip):
-    """float32 [n, slots, 2] px."""
-    return np.mean(base.look(faces.images, flip), 0)
-
-
-def _calibration(base, train, held, flip):
-    some = train[sampled(len(train))]
-    return calibration_of((some, _answers(base, some, flip)), held)
+    """float32 [n, slots, 2] px, within the image."""
+    return within(np.mean(base.look(faces.images, flip), 0), faces.size)
 
 
 def scores(positions, held):

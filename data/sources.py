@@ -61,8 +61,12 @@ def read_photos(place, settings=None):
     return None if find_mapped(place) or _competition(place) else read_album(place, settings or FaceSettings())
 
 
-def read_test_photos(data):
+def read_test_photos(data, settings=None):
     """`Album` of a test set on photos: a file, or the test part of a folder; None where it is Kaggle's.
+
+    Args:
+        data: its path.
+        settings: `FaceSettings`; None = the defaults.
 
     Raises:
         DataError: several files that could be it, or one that cannot be read.
@@ -70,7 +74,7 @@ def read_test_photos(data):
     from data.readers import read_test_album
 
     place = Path(os.path.expanduser(data))
-    return None if not place.exists() or _competition(place) else read_test_album(place)
+    return None if not place.exists() or _competition(place) else read_test_album(place, settings)
 
 
 def read_test(data):
@@ -115,7 +119,7 @@ def read_labelled_test(data, seed=0, settings=None):
     place = _place(data)
     if _competition(place) and find(place, "test.csv"):
         faces = _answered(str(place))
-    elif find_mapped(place) or (album := read_test_photos(place)) is None:
+    elif find_mapped(place) or (album := read_test_photos(place, settings)) is None:
         faces = read_training(str(place), seed, settings)
     else:
         faces = _cut(album, settings)

@@ -242,7 +242,8 @@ def _footer(known):
     return (
         "<footer><p>RMSE is the root of the mean squared error over all coordinates of the held-out faces, x and y "
         f"counted one by one, as Kaggle scores it. Intervals are percentiles of {RESAMPLES:,} bootstrap resamples of "
-        "whole persons. Trimmed: without the 2 % of the points with the largest errors, where wrong labels are. "
+        "whole persons, or of single faces where it is not known who they show. Trimmed: without the 2 % of the "
+        "points with the largest errors, where wrong labels are. "
         f"{text(looks)}"
         "The epoch shown is the one with the lowest trimmed RMSE on the held-out faces, so all figures of these are "
         "a little too good, alike for all networks.</p></footer>"

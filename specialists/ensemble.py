@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from base_models.options import parser, read_options
+from base_models.progress import say
 from data.errors import DataError, RunError, command
 from data.runs import Part
 from specialists.members import DISAGREEMENTS, ask, chosen, load_team, look
@@ -47,13 +48,17 @@ class Ensemble:
             other = "other points named " if faces.schema.stored != made["schema"] else ""
             raise DataError(f"{faces.source}: expected {own}; received {other}{faces.schema.name}, {shape} px")
 
+    def framed(self, faces):
+        """Whether `Faces` are cut out as the training faces are: of the same source, which itself cuts them out."""
+        return faces.matrices is None and faces.source == self.base.part.settings()["source"]
+
     def predict(self, images, convention, framed=False):
         """Points on faces.
 
         Args:
             images: uint8 [n, H, W, C].
             convention: int [n]: how each face's points are to be drawn.
-            framed: whether they are cut out as the training faces are, so that the calibration counts.
+            framed: whether they are cut out as the training faces are (`framed`), so that the calibration counts.
 
         Returns:
             dict of "base", "specialist" and "ensemble" to float32 [n, k, 2] px, and radius float32 [2, n, k] px.
@@ -92,8 +97,8 @@ def load_ensemble(run):
         radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
         merge, flip = Merge(np.array(rule["weight"], float), rule["reach"]), rule["flip"]
         _check_rule(merge, radius, flip)
-        kept = rule["calibration"]
-        calibration = kept and Calibration(*(np.array(kept[name], float) for name in ("centre", "slope", "offset")))
+        kept = rule.get("calibration")  # merges of before calibrations have none
+        calibration = kept and Calibration(**{name: np.array(value, float) for name, value in kept.items()})
         teams = [_member(part, where, *prints) for where, prints in members.items()]
         slots = len(next(iter(teams[0].bases.values())).schema.slot_names)
         if not len(merge.weight) == len(radius.typical) == slots:
@@ -117,9 +122,10 @@ def _check_calibration(calibration, slots):
     """Raise ValueError where it is none of so many slots."""
     if calibration is None:
         return
-    values = calibration.centre, calibration.slope, calibration.offset
-    shapes = [value.shape for value in values]
-    if shapes != [(2 * slots,), (2 * slots, slots, 2), (slots, 2)] or not all(np.isfinite(v).all() for v in values):
+    values = vars(calibration).values()
+    shapes, c = [value.shape for value in values], len(calibration.axes)
+    wanted = [(2 * slots,), (c, 2 * slots), (1 + c, slots, 2), (slots,)]
+    if shapes != wanted or not all(np.isfinite(value).all() for value in values):
         raise ValueError(f"a calibration of {shapes}")
 
 
@@ -140,7 +146,8 @@ def build_ensemble(run, faces, settings, seed, others=(), looked=None):
         seed: of the run.
         others: folders of more runs on the same faces, whose bases and specialists may become members too. They may
             have other networks, settings, seeds and folds; on a face that a run was trained on it has no vote here.
-        looked: `Looked`, the run's training faces with its base's answers, where these are known.
+        looked: float [n, slots, 2] px, the base's answers on the run's training faces and their mirror images, where
+            these are known.
 
     Returns:
         (`Ensemble`, `Predictions` on the validation faces, list of points without a specialist).
@@ -157,7 +164,8 @@ def build_ensemble(run, faces, settings, seed, others=(), looked=None):
 
 
 def _merged(run, faces, settings, seed, others, looked, anchors):
-    from base_models.base import split_faces, train_base
+    from base_models.base import split_rows, train_base
+    from base_models.calibration import calibration_of
     from base_models.features import write_features
     from reports.run_pages import build_all
     from specialists.merge import coverage, fit_merge, fit_radius
@@ -166,7 +174,11 @@ def _merged(run, faces, settings, seed, others, looked, anchors):
     teams, answers, held = _asked([load_team(r) for r in (run, *others)], faces, settings.ensemble)
     calibration = None
     if settings.ensemble.calibrate:
-        calibration = _calibration(base, looked or split_faces(faces, settings.split, seed).train, answers, held)
+        train = split_rows(faces, settings.split, seed)[0]
+        look = _look(base, faces, train, settings.ensemble.flip, looked)
+        # Faces that another run held out do not count.
+        own = train[~np.isin(faces.ids[train], held.ids)]
+        calibration = calibration_of(faces, own, look, held, answers.base)
     if calibration is not None:
         answers = calibrated(answers, calibration, faces.size)
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)
@@ -176,7 +188,7 @@ def _merged(run, faces, settings, seed, others, looked, anchors):
     inside = coverage(errors, answers.disagreement, held.group)
     covered = {point for team in teams for name in team.specialists for point in faces.schema.named(name)}
     missing = [point for point in faces.schema.points if point not in covered]
-    told = {"coverage": inside.tolist(), "missing": missing, "anchors": anchors}
+    told = {"coverage": inside.tolist(), "missing": missing, "anchors": anchors, "calibrated": calibration is not None}
     predictions = _predictions(ensemble, answers, held, told)
     part = Part(Path(run) / "ensemble", {"ensemble": dataclasses.asdict(settings.ensemble)})
     _write(part, ensemble, predictions)
@@ -187,8 +199,6 @@ def _merged(run, faces, settings, seed, others, looked, anchors):
 
 def _asked(teams, faces, settings):
     """(the teams with the bases that were chosen, their `Answers` on every face that one of them held out, those)."""
-    from base_models.progress import say
-
     seen = ~np.stack([team.unseen(faces) for team in teams])
     rows = np.flatnonzero(~seen.all(0))
     held, seen = faces[rows], seen[:, rows]
@@ -201,21 +211,16 @@ def _asked(teams, faces, settings):
     return teams, ask(teams, held.images, settings.flip, settings.reach, looks, seen[kept]), held
 
 
-def _calibration(base, train, answers, held):
-    """`Calibration` of a base by its answers on training faces, or None. Faces that another run held out do not count.
+def _look(base, faces, train, flip, looked):
+    """A function of rows of `faces` to the base's answers; `looked` are those on the rows `train`, with flips."""
 
-    Args:
-        base: `Base`, asked where `train` is without its answers.
-        train: `Faces` or `Looked`.
-        answers: `Answers` on the faces `held`.
-    """
-    from base_models.calibration import calibration_of, sampled
-    from specialists.specialist import Looked, looked_at
+    def look(rows):
+        if looked is not None and flip:
+            return looked[np.searchsorted(train, rows)]
+        say(f"base: looks at {len(rows)} faces")
+        return np.mean(base.look(faces[rows].images, flip), 0)
 
-    rows = np.flatnonzero(~np.isin((train.faces if isinstance(train, Looked) else train).ids, held.ids))
-    some = train[rows[sampled(len(rows))]]
-    some = some if isinstance(some, Looked) else looked_at(base, some)
-    return calibration_of((some.faces, some.shapes), (held, answers.base))
+    return look
 
 
 def calibrated(answers, calibration, size):
@@ -269,8 +274,9 @@ def summary_lines(predictions, missing):
     """What the merge gave, in a few lines."""
     from base_models.predict import score
 
+    calibrated = ", calibrated" if predictions.info.get("calibrated") else ""
     lines = [
-        f"{name} validation RMSE {score(predictions.points[name], predictions.truth):.3f} px"
+        f"{name} validation RMSE {score(predictions.points[name], predictions.truth):.3f} px{calibrated}"
         for name in ("base", "ensemble")
     ]
     cover = predictions.info["coverage"]

@@ -31,7 +31,7 @@ def evaluate(faces, run, out):
 
     ensemble = load_ensemble(run)
     ensemble.check(faces)
-    points, radius = ensemble.predict(faces.images, faces.convention, framed=True)
+    points, radius = ensemble.predict(faces.images, faces.convention, ensemble.framed(faces))
     made = ensemble.base.part.settings()
     trained = faces.digest() == made["data"]
     info = {"source": faces.source, "faces": "training" if trained else "other"}
@@ -77,7 +77,7 @@ def main(argv=None):
     parser.add_argument("--data", required=True, help="PATH of a face set, synthetic[:COUNT], or kaggle")
     parser.add_argument("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="for predictions.npz and report.html")
-    parser.add_argument("--test", action="store_true", help="only the set's test part, with the answers beside it")
+    parser.add_argument("--test", action="store_true", help="the set's test part, where it has one, with its answers")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of drawn faces (default: %(default)s)")
     a = parser.parse_args(argv)
     if Path(a.out).exists() and not Path(a.out).is_dir():

@@ -17,6 +17,7 @@ import numpy as np
 from data.errors import Parser, UsageError, command
 
 FORMATS = ("onnx", "litert", "openvino", "saved_model")
+SCORED = 2000  # held-out faces that the RMSE is of, at most
 CHECKED = 64  # real faces on which the file is compared with Keras
 REPEATS = {1: 15, CHECKED: 3}  # of timings, per number of faces
 
@@ -82,13 +83,13 @@ def export_run(run, kind, out, convention=None, int8=False, flip=True):
     from specialists.ensemble import load_ensemble
     from specialists.predictor import held_faces
 
-    ensemble = load_ensemble(run)
+    whole = ensemble = load_ensemble(run)
     held = held_faces(run, ensemble)
     if not flip:
         ensemble = without_flips(ensemble, held)
     index, about = _about(held, convention)
     write_export(ensemble, index, held.images, kind, Path(out), about, int8)
-    return compare(Path(out), ensemble, held, index)
+    return compare(Path(out), ensemble, held, index, whole)
 
 
 def _about(held, convention):
@@ -153,7 +154,7 @@ def without_flips(ensemble, held):
     return dataclasses.replace(ensemble, merge=merge, radius=radius, flip=False)
 
 
-def compare(out, ensemble, held, convention):
+def compare(out, ensemble, held, convention, whole=None):
     """`Check` of a file.
 
     Args:
@@ -161,24 +162,26 @@ def compare(out, ensemble, held, convention):
         ensemble: the `Ensemble` that it was made from.
         held: `Predictions` of the run on its held-out faces.
         convention: index.
+        whole: the run's own `Ensemble`, where that looks at mirror images and `ensemble` does not.
     """
     from base_models.predict import score
     from specialists.exported import load_exported
 
     exported = load_exported(out, threads=1)
-    faces = held.images[:CHECKED]
-    names = np.full(len(held.images), convention)
+    images, truth = held.images[:SCORED], held.truth[:SCORED]
+    faces, names = images[:CHECKED], np.full(len(images), convention)
+    found, found_radii = exported.predict(images, names)
     # Whoever runs the file may frame faces in other ways, so it has no calibration; nor has what it is compared with.
-    points, radii = ensemble.predict(held.images, names)
-    own = held.convention == convention
-    found, found_radii = exported.predict(held.images, names)
-    gap = np.linalg.norm((found["ensemble"] - points["ensemble"])[: len(faces)], axis=-1)
-    answers = (points["ensemble"], found["ensemble"])
+    points, radii = ensemble.predict(faces, names[: len(faces)])
+    before, _ = (whole or ensemble).predict(images, names)
+    gap = np.linalg.norm(found["ensemble"][: len(faces)] - points["ensemble"], axis=-1)
+    own = held.convention[:SCORED] == convention
+    answers = (before["ensemble"], found["ensemble"])
     return Check(
         len(faces),
         float(gap.max()),
-        float(np.abs(found_radii - radii)[:, : len(faces)].max()),
-        tuple(float(score(a[own], held.truth[own])) for a in answers),
+        float(np.abs(found_radii[:, : len(faces)] - radii).max()),
+        tuple(float(score(a[own], truth[own])) for a in answers),
         size_of(out) / 1e6,
         {n: timed(exported, faces, n, names) for n in REPEATS if n <= len(faces)},
         "TensorFlow's threads" if out.is_dir() else "one thread",

@@ -56,7 +56,7 @@ def train_specialists(points, faces, settings, overrides, run, seed, where=None)
             if len(points) == 1:
                 raise
             skipped.append(f"skipped: {error}")
-    _, predictions, missing = build_ensemble(run, faces, settings, seed, looked=train)
+    _, predictions, missing = build_ensemble(run, faces, settings, seed, looked=train.shapes)
     lines = table(summaries, predictions, about)
     pages = [f"all pages: {Path(run) / 'index.html'}", f"report: {Path(run) / 'report.html'}"]
     return [*lines, *skipped, *summary_lines(predictions, missing), *pages]

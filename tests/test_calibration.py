@@ -1,6 +1,7 @@
 """The calibration: what a set's framing and drawing say of errors."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,15 +9,14 @@ import tiny
 
 from base_models import calibration
 from base_models.base import split_faces, train_base
-from base_models.calibration import Calibration, fit_calibration
+from base_models.calibration import Calibration, calibration_of, fit_calibration
 from data.errors import RunError
 from data.runs import Part
 from data.storage import read_json, write_json
 from data.synthetic import make_faces
 from reports.predictions import Predictions
-from specialists.ensemble import _calibration, build_ensemble, calibrated, load_ensemble
+from specialists.ensemble import build_ensemble, calibrated, load_ensemble
 from specialists.members import Answers
-from specialists.specialist import Looked
 
 SIZE = (96, 96)
 
@@ -100,9 +100,10 @@ def run(tmp_path_factory):
     base, held = train_base(faces, settings, folder, 3), split_faces(faces, settings.split, 3).validation
     shapes = sum(base.look(held.images, True)) / 2
     centre, offset = shapes.mean(0), np.nanmean(held.slots - shapes, 0)
-    slope = np.full((offset.size, *offset.shape), 1e-3)
+    weight = np.full((2, *offset.shape), 1e-3)
+    weight[0] = np.nan_to_num(offset)
     with pytest.MonkeyPatch.context() as patch:
-        made = Calibration(centre.ravel(), slope, np.nan_to_num(offset))
+        made = Calibration(centre.ravel(), np.ones((1, offset.size)), weight, np.full(len(offset), 5.0))
         patch.setattr(calibration, "fit_calibration", lambda *_: made)
         build_ensemble(folder, faces, settings, 3)
     return folder, faces, settings
@@ -132,7 +133,15 @@ def test_without_the_setting_there_is_none(run, tmp_path):
     assert load_ensemble(tmp_path / "run").calibration is None
 
 
-@pytest.mark.parametrize("value", [{"centre": [1.0], "slope": [], "offset": []}, {"centre": []}, "none"])
+BROKEN = [
+    {"centre": [1.0], "axes": [], "weight": [], "limit": []},
+    {"centre": []},
+    {"centre": [], "axes": [], "weight": [], "limit": [], "more": []},
+    "none",
+]
+
+
+@pytest.mark.parametrize("value", BROKEN)
 def test_one_that_is_none_is_refused(run, tmp_path, value):
     shutil.copytree(run[0], tmp_path / "run")
     part = Part(tmp_path / "run" / "ensemble")
@@ -143,23 +152,53 @@ def test_one_that_is_none_is_refused(run, tmp_path, value):
         load_ensemble(tmp_path / "run")
 
 
-def test_one_that_makes_held_out_faces_worse_is_dropped(run, monkeypatch):
-    _, faces, settings = run
-    split = split_faces(faces, settings.split, 3)
-    held, right = split.validation, np.nan_to_num(split.validation.slots, nan=48.0).astype(np.float32)
-    flat = right[0].size
-    for offset, kept in ((0.0, True), (1.0, False)):
-        made = Calibration(np.zeros(flat), np.zeros((flat, flat // 2, 2)), np.full((flat // 2, 2), offset))
-        monkeypatch.setattr(calibration, "fit_calibration", lambda *_, made=made: made)
-        found = _calibration(None, Looked(split.train, split.train.slots), Answers(right, right, None), held)
-        assert (found is made) == kept
+def constant(slots, offset):
+    """A calibration that moves everything by so many px."""
+    weight = np.full((1, slots, 2), offset)
+    return Calibration(np.zeros(2 * slots), np.zeros((0, 2 * slots)), weight, np.full(slots, 9.0))
 
 
-def test_only_so_many_faces_are_looked_at(run, monkeypatch):
+@pytest.mark.parametrize(("offset", "kept"), [(0.0, True), (1.0, False), (np.nan, False)])
+def test_one_that_makes_held_out_faces_worse_is_dropped(run, monkeypatch, offset, kept):
     faces = run[1]
-    seen = []
-    monkeypatch.setattr(calibration, "MOST", 30)
-    monkeypatch.setattr(calibration, "fit_calibration", lambda shapes, *_: seen.append(len(shapes)))
-    looked = Looked(faces, faces.slots)
-    assert _calibration(None, looked, Answers(faces.slots[:0], None, None), faces[:0]) is None
-    assert 0 < seen[0] <= 30
+    right = np.nan_to_num(faces.slots, nan=48.0).astype(np.float32)
+    made = constant(right.shape[1], offset)
+    monkeypatch.setattr(calibration, "fit_calibration", lambda *_: made)
+    found = calibration_of(faces, np.arange(len(faces)), lambda rows: right[rows], faces[:9], right[:9])
+    assert (found is made) == kept
+
+
+@pytest.mark.parametrize(("most", "looked"), [(59, 59), (60, 60), (30, 30), (61, 60)])
+def test_so_many_faces_are_looked_at_and_no_more(run, monkeypatch, most, looked):
+    faces, seen = run[1], []
+    monkeypatch.setattr(calibration, "MOST", most)
+    calibration_of(
+        faces, np.arange(60), lambda rows: seen.extend(rows) or faces.slots[rows], faces[:0], faces.slots[:0]
+    )
+    assert len(set(seen)) == looked
+
+
+def test_faces_cut_out_of_photos_have_none(run):
+    faces = replace(run[1], matrices=np.zeros((len(run[1]), 2, 3)))
+    assert calibration_of(faces, np.arange(60), None, None, None) is None
+
+
+def test_faces_of_another_source_are_not_framed_alike(run):
+    ensemble, faces = load_ensemble(run[0]), run[1]
+    assert ensemble.framed(faces)
+    assert not ensemble.framed(replace(faces, source="kaggle"))
+    assert not ensemble.framed(replace(faces, matrices=np.zeros((len(faces), 2, 3))))
+
+
+def test_no_face_is_moved_farther_than_nearly_all_training_faces():
+    shapes, truth, group = shapes_and_truth()
+    found = fit_calibration(shapes, truth, group, SIZE)
+    usual = np.linalg.norm(found(shapes), axis=-1).max()
+    lost = shapes + np.array([900.0, 0.0])
+    assert np.linalg.norm(found(lost), axis=-1).max() <= usual * 1.001 < 10
+
+
+def test_an_answer_that_is_no_number_is_no_calibration():
+    shapes, truth, group = shapes_and_truth()
+    shapes[3, 1] = np.nan
+    assert fit_calibration(shapes, truth, group, SIZE) is None

@@ -19,8 +19,8 @@ from chromium import Page, in_browser
 from base_models import compare, measure
 from base_models import train as base_command
 from base_models.backbones import BACKBONES
-from base_models.base import load_base, split_faces
-from base_models.calibration import calibration_of
+from base_models.base import load_base, split_rows
+from base_models.calibration import calibration_of, within
 from base_models.cost import multiply_adds, parameters
 from base_models.predict import WORST, score, validation_scores
 from base_models.pretrained import APPLICATIONS
@@ -69,19 +69,22 @@ def place(tmp_path_factory):
     signal.signal(signal.SIGTERM, before)
 
 
-def split_of(place):
-    return split_faces(read_training(str(place / "data"), 3), Settings().split, 3)
+def parts_of(place):
+    """(faces, (training rows, validation rows))."""
+    faces = read_training(str(place / "data"), 3)
+    return faces, split_rows(faces, Settings().split, 3)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["nose_small", "nose_tiny"])
 def test_rows_say_what_the_networks_reach_and_cost(place, name):
-    row, base, split = rows(place / "run")[name], load_base(place / "run" / name), split_of(place)
-    held, (seen, found) = (
-        split.validation,
-        (sum(base.look(f.images, True)) / 2 for f in (split.train, split.validation)),
-    )
-    moves = calibration_of((split.train, seen), (held, found))
+    row, base, (faces, parts) = rows(place / "run")[name], load_base(place / "run" / name), parts_of(place)
+
+    def look(some):
+        return within(sum(base.look(faces[some].images, True)) / 2, faces.size)
+
+    held, found = faces[parts[1]], look(parts[1])
+    moves = calibration_of(faces, parts[0], look, held, found)
     assert row["calibrated"] == (moves is not None)
     found = moves.moved(found, held.size) if moves else found
     expected = validation_scores(found, held.slots)

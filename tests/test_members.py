@@ -92,7 +92,8 @@ def runs(tmp_path_factory):
     """Two runs on the same faces: with a teacher and a specialist, and another network on another fold."""
     folder = tmp_path_factory.mktemp("runs")
     one = tiny.settings(
-        train__epochs=2, teachers__count=1, teachers__epochs=1, teachers__rows=0, specialist__train__epochs=1
+        **{"train__epochs": 2, "teachers__count": 1, "teachers__epochs": 1, "teachers__rows": 0},
+        **{"specialist__train__epochs": 1, "ensemble__calibrate": False},
     )
     train_specialists(["nose_tip"], FACES, one, {}, folder / "one", 7)
     other = tiny.settings(train__epochs=1, split__fold=1, network__filters=6)

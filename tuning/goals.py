@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from base_models.base import Base, identity, load_base, split_faces, train_base
-from base_models.progress import say
 from base_models.settings import with_overrides
 from data.errors import DataError, ProjectError, RunError, TrainingError, one_line
 from data.faces import Faces
@@ -142,7 +141,6 @@ class PointGoal:
         """(training, held out) `Looked`: with the base's answers."""
         split = split_faces(self.faces, self.split, self.seed)
         train = some_faces(split.train, self.limit, self.seed) if self.limit else split.train
-        say(f"{self.point}: the base looks at {len(train) + len(split.validation)} faces")
         return tuple(looked_at(self.base, f) for f in (train, split.validation))
 
     @property
