@@ -252,8 +252,15 @@ class OnDask(Cluster):
         return self.client.scatter([self.cargo()], hash=False)[0]
 
     def _sent_again(self):
-        self.client.wait_for_workers(1, WAIT)
-        return self._scattered()
+        end = time.monotonic() + WAIT
+        while True:
+            self.client.wait_for_workers(1, WAIT)
+            try:
+                return self._scattered()
+            except OSError:  # to a worker that has gone, which the scheduler does not know yet
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(POLL)
 
     def begin(self, order):
         """Begin a task: a Future."""
