@@ -45,9 +45,9 @@ class Calibration:
         length = np.linalg.norm(found, axis=-1)
         return (found * np.minimum(1, self.limit / np.maximum(length, 1e-9))[..., None]).astype(np.float32)
 
-    def moved(self, shapes, size):
-        """The base's answers [n, slots, 2] with their correction, within images of (H, W) px."""
-        return within(shapes + self(shapes), size)
+    def moved(self, positions, shapes, size):
+        """Positions [n, slots, 2] px with the correction for the base's answers `shapes`, in images of (H, W) px."""
+        return within(positions + self(shapes), size)
 
 
 def within(positions, size):
@@ -74,7 +74,7 @@ def calibration_of(faces, rows, look, held, answers):
     found = fit_calibration(shapes, faces.slots[picked], faces.group[picked], faces.size)
     if found is None:
         return None
-    before, after = (score(p, held.slots, WORST) for p in (answers, found.moved(answers, held.size)))
+    before, after = (score(p, held.slots, WORST) for p in (answers, found.moved(answers, answers, held.size)))
     return found if after <= before else None
 
 

@@ -151,11 +151,11 @@ def table(rows):
     """Lines of text: a table of the networks with figures, most accurate first, then why the others have none."""
     from base_models.predict import WORST
     from base_models.progress import aligned
+    from reports.comparison_charts import kinds as kinds_of
 
     known = sorted((row for row in rows if "scores" in row), key=lambda row: row["scores"]["all"]["rmse"][0])
-    kinds = list(dict.fromkeys(kind for row in known for kind in row["scores"]))[1:]
+    kinds, tested = kinds_of(known)[1:], kinds_of(known, "test_scores")
     head = ["network", "px", "95 % interval", "px*", *(f"{kind}{star}" for kind in kinds for star in ("", "*"))]
-    tested = list(dict.fromkeys(kind for row in known for kind in row.get("test_scores", ())))
     head += [cell for kind in tested for cell in (f"test {kind}", "95 % interval")]
     head += ["parameters", "multiply-adds", "epochs", "seconds", "per epoch", "ms, 1 face", "ms, 64"]
     lines = aligned([head, *(_line(row, kinds, tested) for row in known)]) if known else []

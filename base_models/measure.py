@@ -39,9 +39,13 @@ def measure_network(base, faces, rows, test=None, flip=False, calibrate=False):
     held, told = faces[rows[1]], {}
     answers = _answers(base, held, flip)
     calibration = calibration_of(faces, rows[0], look, held, answers) if calibrate else None
-    move = calibration.moved if calibration else within
+
+    def score(positions, side):
+        moved = calibration.moved(positions, positions, side.size) if calibration else positions
+        return scores(moved, side)
+
     if test is not None:
-        told = {"test_scores": scores(move(_answers(base, test, flip), test.size), test), "test_rows": len(test)}
+        told = {"test_scores": score(_answers(base, test, flip), test), "test_rows": len(test)}
     history, summary = base.part.history()
     network = base.part.settings()["network"]
     told |= {name: summary[name] for name in ("epochs", "best_epoch", "seconds", "rows", "validation_rows")}
@@ -51,7 +55,7 @@ def measure_network(base, faces, rows, test=None, flip=False, calibrate=False):
         "source": held.source,
         "flip": flip,
         "calibrated": calibration is not None,
-        "scores": scores(move(answers, held.size), held),
+        "scores": score(answers, held),
         "parameters": parameters(base.model),
         "multiply_adds": multiply_adds(base.model),
         "epoch_seconds": float(np.median([record["seconds"] for record in history])),

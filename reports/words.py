@@ -52,7 +52,8 @@ def tested(predictions, figures):
         "drawn by the synthetic source" if is_synthetic(info) else f"from {info.get('source', 'an unnamed source')}"
     )
     labels = counted(figures.values, "labelled point") if figures.values else "no labels"
-    return f"{counted(figures.faces, kind)} {source}, {labels}"
+    calibrated = "; answers calibrated to how the set frames and draws faces" if info.get("calibrated") else ""
+    return f"{counted(figures.faces, kind)} {source}, {labels}{calibrated}"
 
 
 def findings(figures, schema):

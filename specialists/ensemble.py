@@ -225,10 +225,7 @@ def _look(base, faces, train, flip, looked):
 
 def calibrated(answers, calibration, size):
     """`Answers` whose bases and specialists are moved alike, within images of (H, W) px."""
-    from base_models.calibration import within
-
-    correction = calibration(answers.base)
-    base, specialist = (within(p + correction, size) for p in (answers.base, answers.specialist))
+    base, specialist = (calibration.moved(p, answers.base, size) for p in (answers.base, answers.specialist))
     return dataclasses.replace(answers, base=base, specialist=specialist)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from base_models.calibration import within
 from base_models.predict import WORST, mirrored, score
 from data.errors import RunError
 
@@ -125,8 +126,7 @@ def ask(teams, images, flip, reach, looks=None, seen=None):
     own = [agreed(np.concatenate(list(opinions)), reach) for opinions in looks]
     closer = [hidden(_specialists(t, images, s, flip), gone) for t, s, gone in zip(teams, own, seen, strict=True)]
     shapes, answer = agreed(np.concatenate(list(bases)), reach), agreed(np.stack(closer), reach)
-    edge = np.array(images.shape[2:0:-1], np.float32)
-    shapes, answer = np.clip(shapes, 0, edge), np.clip(answer, 0, edge)
+    shapes, answer = (within(positions, images.shape[1:3]) for positions in (shapes, answer))
     return Answers(shapes, answer, _disagreement(bases, shapes, answer))
 
 

@@ -86,7 +86,7 @@ def test_rows_say_what_the_networks_reach_and_cost(place, name):
     held, found = faces[parts[1]], look(parts[1])
     moves = calibration_of(faces, parts[0], look, held, found)
     assert row["calibrated"] == (moves is not None)
-    found = moves.moved(found, held.size) if moves else found
+    found = moves.moved(found, found, held.size) if moves else found
     expected = validation_scores(found, held.slots)
     value, low, high = row["scores"]["all"]["rmse"]
     assert value == pytest.approx(expected["val_rmse"])
