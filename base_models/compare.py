@@ -22,8 +22,8 @@ WAITING = "not trained yet"
 def compare(faces, settings, run, seed, where=None, test=None):
     """Train networks, or load those that are finished, and compare them on the validation faces.
 
-    Answers are averaged with those for the mirror image where `ensemble.flip` says so, and calibrated where
-    `ensemble.calibrate` does: so they are what specialists.ensemble and specialists.submission make of the network.
+    Answers are what specialists.ensemble and specialists.submission make of the network: with the mirror image, shifted
+    views and a calibration where `ensemble` in the settings says so.
 
     Args:
         faces: all training `Faces`.
@@ -76,7 +76,7 @@ def _trained(faces, settings, run, seed, parts, test):
 
     base = train_base(faces, settings, run, seed)
     write_json(run / SETTINGS, dataclasses.asdict(settings))
-    return measure_network(base, faces, parts, test, settings.ensemble.flip, settings.ensemble.calibrate)
+    return measure_network(base, faces, parts, settings.ensemble, test)
 
 
 def _why(error):

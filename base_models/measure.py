@@ -15,37 +15,41 @@ MEASURED = 0.5  # seconds of repeats, of at least REPEATS
 REPEATS = 5
 
 
-def measure_network(base, faces, rows, test=None, flip=False, calibrate=False):
+def measure_network(base, faces, rows, settings, test=None):
     """A row of figures, fit for JSON.
 
     Args:
         base: a trained `Base`.
         faces: all `Faces` of its run.
         rows: (training rows, validation rows) of these, as from `split_rows`.
+        settings: `EnsembleSettings`: what answers are averaged with, and whether they are calibrated, where that
+            helps. Speeds are of one look.
         test: labelled `Faces` that nothing was chosen by, or None.
-        flip: whether answers are averaged with those for the mirror images. Speeds are of one look.
-        calibrate: whether they are calibrated (base_models/calibration.py), where that helps.
 
     Returns:
         dict: head; scores: "all" and the name of each convention there is, to those of `scores`; test_scores: the same
         of `test`, where there is one, with its number of faces as test_rows; parameters; multiply_adds of one face;
         epochs, best_epoch, seconds of the whole training, epoch_seconds (median); ms_1 and ms_64: milliseconds per face
-        where so many are asked about at once; rows, validation_rows, source, flip; calibrated, whether answers are.
+        where so many are asked about at once; rows, validation_rows, source; flip and shifts; calibrated, whether
+        answers are.
     """
 
     def look(picked):
-        return _answers(base, faces[picked], flip)
+        return _answers(base, faces[picked], settings.flip)  # shifts change little in it, and there are many faces
 
     held, told = faces[rows[1]], {}
-    answers = _answers(base, held, flip)
-    calibration = calibration_of(faces, rows[0], look, held, answers) if calibrate else None
+    answers = _answers(base, held, settings.flip, settings.shifts)
+    calibration = calibration_of(faces, rows[0], look, held, answers) if settings.calibrate else None
 
     def score(positions, side):
         moved = calibration.moved(positions, positions, side.size) if calibration else positions
         return scores(moved, side)
 
     if test is not None:
-        told = {"test_scores": score(_answers(base, test, flip), test), "test_rows": len(test)}
+        told = {
+            "test_scores": score(_answers(base, test, settings.flip, settings.shifts), test),
+            "test_rows": len(test),
+        }
     history, summary = base.part.history()
     network = base.part.settings()["network"]
     told |= {name: summary[name] for name in ("epochs", "best_epoch", "seconds", "rows", "validation_rows")}
@@ -53,7 +57,8 @@ def measure_network(base, faces, rows, test=None, flip=False, calibrate=False):
         **told,
         "head": network["head"] or BACKBONES[network["backbone"]].head,
         "source": held.source,
-        "flip": flip,
+        "flip": settings.flip,
+        "shifts": settings.shifts,
         "calibrated": calibration is not None,
         "scores": score(answers, held),
         "parameters": parameters(base.model),
@@ -63,9 +68,9 @@ def measure_network(base, faces, rows, test=None, flip=False, calibrate=False):
     }
 
 
-def _answers(base, faces, flip):
+def _answers(base, faces, flip, shifts=0):
     """float32 [n, slots, 2] px, within the image."""
-    return within(np.mean(base.look(faces.images, flip), 0), faces.size)
+    return within(np.mean(base.look(faces.images, flip, shifts), 0), faces.size)
 
 
 def scores(positions, held):

@@ -234,8 +234,10 @@ def _failures(failed):
 
 
 def _footer(known):
-    told = "Every answer is the mean of those for the face and for its mirror image; times per face are of one look. "
-    looks = told if any(row.get("flip") for row in known) else ""
+    views = ["its mirror image"] * any(row.get("flip") for row in known)
+    views += ["shifted views of it"] * any(row.get("shifts") for row in known)
+    told = f"Every answer is the mean of those for the face and for {' and for '.join(views)}; "
+    looks = f"{told}times per face are of one look. " if views else ""
     if any(row.get("calibrated") for row in known):
         bare = ", ".join(row["network"] for row in known if not row["calibrated"])
         looks += f"Answers are calibrated to how the set frames and draws faces{f', but for {bare}' if bare else ''}. "

@@ -25,6 +25,7 @@ class Ensemble:
         merge: `Merge`.
         radius: `Radius`.
         flip: average with the mirrored face.
+        shifts: average the bases' answers on a set with those for so many shifted views of the face.
         calibration: `Calibration`, or None.
     """
 
@@ -32,6 +33,7 @@ class Ensemble:
     merge: object
     radius: object
     flip: bool
+    shifts: int = 0
     calibration: object = None
 
     @property
@@ -52,21 +54,25 @@ class Ensemble:
         """Whether `Faces` are cut out as the training faces are: of the same source, which itself cuts them out."""
         return faces.matrices is None and faces.source == self.base.part.settings()["source"]
 
-    def predict(self, images, convention, framed=False):
-        """Points on faces.
+    def predict(self, images, convention):
+        """Points on faces from anywhere, such as photos of one's own: without shifted views and calibration.
 
         Args:
             images: uint8 [n, H, W, C].
             convention: int [n]: how each face's points are to be drawn.
-            framed: whether they are cut out as the training faces are (`framed`), so that the calibration counts.
 
         Returns:
             dict of "base", "specialist" and "ensemble" to float32 [n, k, 2] px, and radius float32 [2, n, k] px.
         """
-        answers = ask(self.teams, images, self.flip, self.merge.reach)
-        if framed and self.calibration is not None:
-            answers = calibrated(answers, self.calibration, images.shape[1:3])
-        return self.decide(answers, convention)
+        return self.decide(ask(self.teams, images, self.flip, self.merge.reach), convention)
+
+    def predict_set(self, faces):
+        """The same on `Faces` of a set, as the held-out faces were answered: with shifted views, and calibrated where
+        they are cut out as the training faces are."""
+        answers = ask(self.teams, faces.images, self.flip, self.merge.reach, self.shifts)
+        if self.calibration is not None and self.framed(faces):
+            answers = calibrated(answers, self.calibration, faces.size)
+        return self.decide(answers, faces.convention)
 
     def decide(self, answers, convention):
         """The same from `Answers`, calibrated or not."""
@@ -96,7 +102,8 @@ def load_ensemble(run):
         members = {run / where: (prints["bases"], prints["specialists"]) for where, prints in rule["members"].items()}
         radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
         merge, flip = Merge(np.array(rule["weight"], float), rule["reach"]), rule["flip"]
-        _check_rule(merge, radius, flip)
+        shifts = rule.get("shifts", 0)  # merges of before shifts have none
+        _check_rule(merge, radius, flip, shifts)
         kept = rule.get("calibration")  # merges of before calibrations have none
         calibration = kept and Calibration(**{name: np.array(value, float) for name, value in kept.items()})
         teams = [_member(part, where, *prints) for where, prints in members.items()]
@@ -104,11 +111,12 @@ def load_ensemble(run):
         if not len(merge.weight) == len(radius.typical) == slots:
             raise ValueError(f"{len(merge.weight)} weights for {slots} positions")
         _check_calibration(calibration, slots)
-    return Ensemble(teams, merge, radius, flip, calibration)
+    return Ensemble(teams, merge, radius, flip, shifts, calibration)
 
 
-def _check_rule(merge, radius, flip):
+def _check_rule(merge, radius, flip, shifts):
     """Raise ValueError where a merge and its radius are none that `fit_merge` and `fit_radius` give."""
+    from base_models.predict import SHIFTS
     from reports.predictions import LEVELS
 
     shapes = [value.shape for value in (merge.weight, radius.typical, radius.slope, radius.factors)]
@@ -116,6 +124,8 @@ def _check_rule(merge, radius, flip):
         raise ValueError(f"arrays of {shapes}")
     if not ((merge.weight >= 0) & (merge.weight <= 1)).all() or not merge.reach >= 0 or not isinstance(flip, bool):
         raise ValueError(f"weights {merge.weight}, reach {merge.reach}, flip {flip}")
+    if shifts not in range(len(SHIFTS) + 1):
+        raise ValueError(f"shifts {shifts}")
 
 
 def _check_calibration(calibration, slots):
@@ -184,7 +194,7 @@ def _merged(run, faces, settings, seed, others, looked, anchors):
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)
     errors = np.linalg.norm(merge(answers.base, answers.specialist) - held.slots, axis=-1)
     radius = fit_radius(errors, answers.disagreement)
-    ensemble = Ensemble(teams, merge, radius, settings.ensemble.flip, calibration)
+    ensemble = Ensemble(teams, merge, radius, settings.ensemble.flip, settings.ensemble.shifts, calibration)
     inside = coverage(errors, answers.disagreement, held.group)
     covered = {point for team in teams for name in team.specialists for point in faces.schema.named(name)}
     missing = [point for point in faces.schema.points if point not in covered]
@@ -202,13 +212,13 @@ def _asked(teams, faces, settings):
     seen = ~np.stack([team.unseen(faces) for team in teams])
     rows = np.flatnonzero(~seen.all(0))
     held, seen = faces[rows], seen[:, rows]
-    looks = [look(team, held.images, settings.flip) for team in teams]
+    looks = [look(team, held.images, settings.flip, settings.shifts) for team in teams]
     picked = chosen(looks, seen, held.slots, settings.reach)
     kept = [t for t, bases in enumerate(picked) if bases]
     teams = [_with(teams[t], picked[t]) for t in kept]
     say(f"ensemble: takes {', '.join(str(base.part.folder) for team in teams for base in team.bases.values())}")
     looks = [looks[t][picked[t]] for t in kept]
-    return teams, ask(teams, held.images, settings.flip, settings.reach, looks, seen[kept]), held
+    return teams, ask(teams, held.images, settings.flip, settings.reach, looks=looks, seen=seen[kept]), held
 
 
 def _look(base, faces, train, flip, looked):
@@ -252,6 +262,7 @@ def _write(part, ensemble, predictions):
         "weight": ensemble.merge.weight.tolist(),
         "reach": ensemble.merge.reach,
         "flip": ensemble.flip,
+        "shifts": ensemble.shifts,
         "calibration": ensemble.calibration and {n: v.tolist() for n, v in vars(ensemble.calibration).items()},
         "radius": {name: np.nan_to_num(value).tolist() for name, value in vars(ensemble.radius).items()},
         "members": {_relative(team.run, part.folder.parent): team.prints for team in ensemble.teams},

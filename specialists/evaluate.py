@@ -31,12 +31,11 @@ def evaluate(faces, run, out):
 
     ensemble = load_ensemble(run)
     ensemble.check(faces)
-    framed = ensemble.framed(faces)
-    points, radius = ensemble.predict(faces.images, faces.convention, framed)
+    points, radius = ensemble.predict_set(faces)
     made = ensemble.base.part.settings()
     trained = faces.digest() == made["data"]
     info = {"source": faces.source, "faces": "training" if trained else "other"}
-    info["calibrated"] = framed and ensemble.calibration is not None
+    info["calibrated"] = ensemble.calibration is not None and ensemble.framed(faces)
     kept = (np.asarray(faces.images), np.asarray(faces.ids), np.asarray(faces.convention), np.asarray(faces.points))
     predictions = Predictions(*kept, points, radius, faces.schema, info, np.asarray(faces.group))
     Path(out).mkdir(parents=True, exist_ok=True)

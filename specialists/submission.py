@@ -71,7 +71,7 @@ def write_submission(data, run, out):
     load_keras()
     ensemble = load_ensemble(run)
     ensemble.check(faces)
-    points, _ = ensemble.predict(faces.images, faces.convention, ensemble.framed(faces))
+    points, _ = ensemble.predict_set(faces)
     write_text(out, submission_text(lookup, points["ensemble"]))
     return [f"{out}: {len(lookup.row_id)} rows"]
 

@@ -110,17 +110,16 @@ def run(tmp_path_factory):
 
 
 def test_framed_answers_are_those_that_the_report_tells_and_others_go_without(run):
-    folder, _, _ = run
+    folder, faces, settings = run
     held, ensemble = Predictions.load(folder / "ensemble" / "predictions.npz"), load_ensemble(folder)
     assert ensemble.calibration is not None
-    framed, radii = ensemble.predict(held.images, held.convention, framed=True)
-    plain, same = ensemble.predict(held.images, held.convention)
+    framed, _ = ensemble.predict_set(split_faces(faces, settings.split, 3).validation)
+    plain, _ = replace(ensemble, calibration=None).predict_set(split_faces(faces, settings.split, 3).validation)
     np.testing.assert_allclose(framed["ensemble"], held.points["ensemble"], atol=1e-3)
-    np.testing.assert_array_equal(radii, same)
     slots = held.schema.to_slots(plain["ensemble"], held.convention)
     moved = held.schema.to_slots(framed["ensemble"], held.convention)
     known = np.isfinite(slots).all(-1) & np.isfinite(moved).all(-1)
-    wanted = np.clip(slots + ensemble.calibration(sum(ensemble.base.look(held.images, True)) / 2), 0, 96)
+    wanted = np.clip(slots + ensemble.calibration(sum(ensemble.base.look(held.images, True, 4)) / 2), 0, 96)
     assert np.abs(moved - slots)[known].max() > 0.1
     np.testing.assert_allclose(moved[known], wanted[known], atol=0.01)
 
@@ -134,19 +133,22 @@ def test_without_the_setting_there_is_none(run, tmp_path):
 
 
 BROKEN = [
-    {"centre": [1.0], "axes": [], "weight": [], "limit": []},
-    {"centre": []},
-    {"centre": [], "axes": [], "weight": [], "limit": [], "more": []},
-    "none",
+    {"calibration": {"centre": [1.0], "axes": [], "weight": [], "limit": []}},
+    {"calibration": {"centre": []}},
+    {"calibration": {"centre": [], "axes": [], "weight": [], "limit": [], "more": []}},
+    {"calibration": "none"},
+    {"shifts": 5},
+    {"shifts": "four"},
+    {"shifts": None},
 ]
 
 
-@pytest.mark.parametrize("value", BROKEN)
-def test_one_that_is_none_is_refused(run, tmp_path, value):
+@pytest.mark.parametrize("wrong", BROKEN)
+def test_one_that_is_none_is_refused(run, tmp_path, wrong):
     shutil.copytree(run[0], tmp_path / "run")
     part = Part(tmp_path / "run" / "ensemble")
     rule = read_json(part.folder / "merge.json")
-    write_json(part.folder / "merge.json", rule | {"calibration": value})
+    write_json(part.folder / "merge.json", rule | wrong)
     part.seal(["settings.json", "merge.json", "predictions.npz"])
     with pytest.raises(RunError, match=r"merge.json: expected a merge as this version writes it; received other"):
         load_ensemble(tmp_path / "run")
