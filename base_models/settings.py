@@ -78,7 +78,8 @@ class TrainSettings:
 class TeacherSettings:
     """Networks trained before the base. Where a training row lacks a label, their answer stands in for it."""
 
-    count: int = 2  # each is taught by those before it; 0 = none. A set that lacks no labels has none
+    count: int = 0  # each is taught by those before it. Two of them more than double the base's time for a little
+    # accuracy (docs/experiments.md). A set that lacks no labels has none
     epochs: int = 40  # of each; all else as in `train`
     rows: int = 1000  # fewest training rows; whether they help on smaller sets was not tried
 

@@ -133,7 +133,7 @@ def dotted(size=(300, 260), at=(140.25, 160.75)):
 def test_the_dot_is_still_under_its_point(crop, height, width):
     points = np.array([[140.25, 160.75], [100, 120], [190, 210], [150, 230]])
     shot = Shot(dotted(), "a.png", points, "a:1", (110, 130, 60, 70))
-    from tests.test_readers import GLOVE
+    from test_readers import GLOVE
 
     album = Album(GLOVE, "test", [Shot(**{**vars(shot), "points": points[:3]})])
     faces = cut_faces(album, FaceSettings(crop=crop, height=height, width=width))

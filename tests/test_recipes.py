@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_readers import GLOVE, photographed, put
+from tiny import COMMAND
 
 from base_models import train as train_base
 from base_models.network import build_network
@@ -21,8 +23,6 @@ from specialists import train as train_specialists
 from specialists.photo_submission import in_photos, mean_absolute_error, photo_submission_text
 from specialists.points import specialist_settings
 from specialists.specialist import check_network, wide_enough
-from tests.test_readers import GLOVE, photographed, put
-from tests.tiny import COMMAND
 
 
 @pytest.mark.parametrize("name", RECIPES)
