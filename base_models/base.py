@@ -11,7 +11,7 @@ from base_models.batches import Batches, part_seed
 from base_models.fit import compile_network, traced, train_part
 from base_models.network import build_network, set_anchor
 from base_models.precision import in_float32, same_weights
-from base_models.predict import BATCH, moves, predict, predict_mirrored, validation_scores
+from base_models.predict import BATCH, predict, predict_mirrored, shifts_of, validation_scores
 from base_models.pretrained import start_pretrained
 from base_models.progress import say
 from base_models.settings import NetworkSettings, with_overrides
@@ -72,14 +72,14 @@ class Base:
     schema: object
     part: Part
 
-    def look(self, images, flip, shifts=0):
+    def look(self, images, flip, shifted=False):
         """(float32 [n, slots, 2], the same): positions in px on uint8 images [n, H, W, C], from the face and from
-        its mirror image; without `flip` both are the first. Each is the mean with those from so many `shifts`."""
-        asked = moves(images.shape[1:3], shifts)
-        plain = np.mean([predict(self.model, images, move) for move in asked], 0)
+        its mirror image; without `flip` both are the first. Where `shifted`, each is the mean over shifted views."""
+        shifts = shifts_of(images.shape[1:3])[: None if shifted else 1]
+        plain = np.mean([predict(self.model, images, shift) for shift in shifts], 0)
         if not flip:
             return plain, plain
-        return plain, np.mean([predict_mirrored(self.model, images, self.schema.slot_mirror, m) for m in asked], 0)
+        return plain, np.mean([predict_mirrored(self.model, images, self.schema.slot_mirror, s) for s in shifts], 0)
 
 
 def identity(faces, settings, seed, name="base"):

@@ -55,6 +55,12 @@ def within(positions, size):
     return np.clip(positions, 0, np.array(size[::-1], np.float32))
 
 
+def framed(faces, source):
+    """Whether `Faces` are cut out as those of a training set from `source` are: of the same, which itself cuts them
+    out."""
+    return faces.matrices is None and faces.source == source
+
+
 def calibration_of(faces, rows, look, held, answers):
     """The calibration of a base; None where there is none, or where it makes the base worse on held-out faces.
 

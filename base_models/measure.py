@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from base_models.backbones import BACKBONES
-from base_models.calibration import calibration_of, within
+from base_models.calibration import calibration_of, framed, within
 from base_models.cost import multiply_adds, parameters
 from base_models.predict import WORST
 from reports.bootstrap import interval, resamples, trimmed_interval
@@ -41,13 +41,14 @@ def measure_network(base, faces, rows, settings, test=None):
     answers = _answers(base, held, settings.flip, settings.shifts)
     calibration = calibration_of(faces, rows[0], look, held, answers) if settings.calibrate else None
 
-    def score(positions, side):
-        moved = calibration.moved(positions, positions, side.size) if calibration else positions
-        return scores(moved, side)
+    def calibrated_scores(positions, side):
+        if calibration and framed(side, faces.source):
+            positions = calibration.moved(positions, positions, side.size)
+        return scores(positions, side)
 
     if test is not None:
         told = {
-            "test_scores": score(_answers(base, test, settings.flip, settings.shifts), test),
+            "test_scores": calibrated_scores(_answers(base, test, settings.flip, settings.shifts), test),
             "test_rows": len(test),
         }
     history, summary = base.part.history()
@@ -60,7 +61,7 @@ def measure_network(base, faces, rows, settings, test=None):
         "flip": settings.flip,
         "shifts": settings.shifts,
         "calibrated": calibration is not None,
-        "scores": score(answers, held),
+        "scores": calibrated_scores(answers, held),
         "parameters": parameters(base.model),
         "multiply_adds": multiply_adds(base.model),
         "epoch_seconds": float(np.median([record["seconds"] for record in history])),
@@ -68,9 +69,9 @@ def measure_network(base, faces, rows, settings, test=None):
     }
 
 
-def _answers(base, faces, flip, shifts=0):
+def _answers(base, faces, flip, shifted=False):
     """float32 [n, slots, 2] px, within the image."""
-    return within(np.mean(base.look(faces.images, flip, shifts), 0), faces.size)
+    return within(np.mean(base.look(faces.images, flip, shifted), 0), faces.size)
 
 
 def scores(positions, held):

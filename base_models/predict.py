@@ -6,23 +6,23 @@ from reports.figures import rmse
 
 BATCH = 128  # faces at a time; bounds memory
 SIZES = (4, 32, BATCH)  # batches are filled up to one of these, so that a step is traced for few sizes only
-SHIFTS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # further looks at a face: moved right, left, down and up ...
+SHIFTS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))  # shifted views of a face: itself, then right, left, down, up ...
 SHIFT = 1 / 32  # ... by this share of the image's width and height
 WORST = 0.02  # share of the largest errors that do not vote on what is best: a few wrong labels would decide it
 
 
-def predict(model, images, move=(0, 0)):
+def predict(model, images, shift=(0, 0)):
     """Positions on faces.
 
     Args:
         model: a network.
         images: uint8 [n, H, W, C].
-        move: whole px to the right and down by which the network sees them moved, their edges repeated.
+        shift: whole px to the right and down by which the network sees them shifted, their edges repeated.
 
     Returns:
-        float32 [n, slots, 2], px, where they are not moved.
+        float32 [n, slots, 2], px of the images as they are.
     """
-    return _answers(model, images, slice(0, 2), move=move) - np.array(move, np.float32)
+    return _answers(model, images, slice(0, 2), shift=shift) - np.array(shift, np.float32)
 
 
 def predict_spread(model, images):
@@ -31,26 +31,27 @@ def predict_spread(model, images):
     return np.exp(_answers(model, images, slice(2, 3))[..., 0])
 
 
-def moves(size, shifts):
-    """The whole px (right, down) by which images of (H, W) px are moved for the look at the face itself and further
-    ones, at most four: as many as `shifts`."""
-    step = [max(1, round(SHIFT * side)) for side in size[::-1]]
-    return [(0, 0), *((step[0] * x, step[1] * y) for x, y in SHIFTS[:shifts])]
+def shifts_of(size):
+    """The whole px (right, down) by which views of images of (H, W) px are shifted; the first by none."""
+    right, down = (max(1, round(SHIFT * side)) for side in size[::-1])
+    return [(right * x, down * y) for x, y in SHIFTS]
 
 
-def _moved(batch, move):
-    """Images [n, H, W, C] moved by whole px to the right and down, their edges repeated."""
-    rows, columns = (np.clip(np.arange(n) - by, 0, n - 1) for n, by in zip(batch.shape[1:3], move[::-1], strict=True))
+def _shifted(batch, shift):
+    """Images [n, H, W, C] shifted by whole px to the right and down, their edges repeated."""
+    if not any(shift):
+        return batch
+    rows, columns = (np.clip(np.arange(n) - by, 0, n - 1) for n, by in zip(batch.shape[1:3], shift[::-1], strict=True))
     return batch[:, rows][:, :, columns]
 
 
-def _answers(model, images, numbers, mirror=False, move=(0, 0)):
-    """The picked numbers of each slot, of the mirrored or moved faces on demand; a network may give more than
+def _answers(model, images, numbers, mirror=False, shift=(0, 0)):
+    """The picked numbers of each slot, of the mirrored or shifted faces on demand; a network may give more than
     positions, such as its heat maps."""
     out = [np.zeros((0, *model.output_shape[1:]), np.float32)[..., numbers]]
     for start in range(0, len(images), BATCH):
         batch = images[start : start + BATCH]
-        batch = _moved(np.asarray(batch[:, :, ::-1] if mirror else batch, np.float32), move)
+        batch = _shifted(np.asarray(batch[:, :, ::-1] if mirror else batch), shift).astype(np.float32)
         size = next(size for size in SIZES if size >= len(batch))
         short = size - len(batch)
         batch = np.pad(batch, ((0, short), *[(0, 0)] * 3)) if short else batch
@@ -63,14 +64,14 @@ def mirrored(positions, width):
     return np.stack([width - 1 - positions[..., 0], positions[..., 1]], -1)
 
 
-def predict_mirrored(model, images, mirror, move=(0, 0)):
+def predict_mirrored(model, images, mirror, shift=(0, 0)):
     """The same answer from the mirrored faces, turned back: a second opinion on every face.
 
     Args:
         mirror: int [slots], the slot that a mirror turns each slot into.
-        move: by which the network sees the mirrored faces moved.
+        shift: by which the network sees the mirrored faces shifted.
     """
-    there = _answers(model, images, slice(0, 2), True, move) - np.array(move, np.float32)
+    there = _answers(model, images, slice(0, 2), True, shift) - np.array(shift, np.float32)
     return mirrored(there, images.shape[2])[:, mirror]
 
 

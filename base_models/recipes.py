@@ -36,7 +36,7 @@ class Recipe:
 PLAIN = {
     **{"train.schedule": "constant", "train.optimizer": "adam", "train.clip_norm": 0, "train.patience": 0},
     **{"train.loss": "mse", "train.averaging": 0, "teachers.count": 0},
-    **{"ensemble.flip": False, "ensemble.shifts": 0, "ensemble.calibrate": False},
+    **{"ensemble.flip": False, "ensemble.shifts": False, "ensemble.calibrate": False},
 }
 # Brightness and saturation +-25 % on three views of ten, rotation +-15 degrees; the shift depends on the size.
 JITTER = {"augment.brightness": 0.25, "augment.saturation": 0.25, "augment.steady": 0.7, "augment.rotation": 15}

@@ -104,7 +104,7 @@ class EnsembleSettings:
     """How base and specialists are merged."""
 
     flip: bool = True  # average every member's answer with that for the mirrored face
-    shifts: int = 4  # average the bases' answers on a set with those for so many shifted views of the face, at most 4
+    shifts: bool = True  # average the bases' answers on a set with those for four shifted views of the face
     calibrate: bool = True  # take out what the set's framing and drawing say of errors (base_models/calibration.py)
     reach: float = 4.0  # px; a specialist moves the base's point no farther, so that freak faces stay whole
 
@@ -177,7 +177,7 @@ LIMITS = {
         **{"brightness": (0, 1), "contrast": (0, 1), "blur": (0, 100), "noise": (0, 255)},
         **{"saturation": (0, 1), "steady": (0, 1), "stretch": (0, 0.9), "erase": (0, 1)},
     },
-    EnsembleSettings: {"shifts": (0, 4), "reach": (0, 1e6)},
+    EnsembleSettings: {"reach": (0, 1e6)},
     ReportSettings: {},
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from base_models.calibration import framed
 from base_models.options import parser, read_options
 from base_models.progress import say
 from data.errors import DataError, RunError, command
@@ -25,7 +26,7 @@ class Ensemble:
         merge: `Merge`.
         radius: `Radius`.
         flip: average with the mirrored face.
-        shifts: average the bases' answers on a set with those for so many shifted views of the face.
+        shifts: average the bases' answers on a set with those for shifted views of the face.
         calibration: `Calibration`, or None.
     """
 
@@ -33,7 +34,7 @@ class Ensemble:
     merge: object
     radius: object
     flip: bool
-    shifts: int = 0
+    shifts: bool = False
     calibration: object = None
 
     @property
@@ -50,9 +51,9 @@ class Ensemble:
             other = "other points named " if faces.schema.stored != made["schema"] else ""
             raise DataError(f"{faces.source}: expected {own}; received {other}{faces.schema.name}, {shape} px")
 
-    def framed(self, faces):
-        """Whether `Faces` are cut out as the training faces are: of the same source, which itself cuts them out."""
-        return faces.matrices is None and faces.source == self.base.part.settings()["source"]
+    def calibrates(self, faces):
+        """Whether answers on `Faces` of a set are calibrated: where these are cut out as the training faces are."""
+        return self.calibration is not None and framed(faces, self.base.part.settings()["source"])
 
     def predict(self, images, convention):
         """Points on faces from anywhere, such as photos of one's own: without shifted views and calibration.
@@ -70,7 +71,7 @@ class Ensemble:
         """The same on `Faces` of a set, as the held-out faces were answered: with shifted views, and calibrated where
         they are cut out as the training faces are."""
         answers = ask(self.teams, faces.images, self.flip, self.merge.reach, self.shifts)
-        if self.calibration is not None and self.framed(faces):
+        if self.calibrates(faces):
             answers = calibrated(answers, self.calibration, faces.size)
         return self.decide(answers, faces.convention)
 
@@ -102,7 +103,7 @@ def load_ensemble(run):
         members = {run / where: (prints["bases"], prints["specialists"]) for where, prints in rule["members"].items()}
         radius = Radius(*(np.array(rule["radius"][name], float) for name in ("typical", "slope", "factors")))
         merge, flip = Merge(np.array(rule["weight"], float), rule["reach"]), rule["flip"]
-        shifts = rule.get("shifts", 0)  # merges of before shifts have none
+        shifts = rule.get("shifts", False)  # merges of before shifts have none
         _check_rule(merge, radius, flip, shifts)
         kept = rule.get("calibration")  # merges of before calibrations have none
         calibration = kept and Calibration(**{name: np.array(value, float) for name, value in kept.items()})
@@ -116,16 +117,15 @@ def load_ensemble(run):
 
 def _check_rule(merge, radius, flip, shifts):
     """Raise ValueError where a merge and its radius are none that `fit_merge` and `fit_radius` give."""
-    from base_models.predict import SHIFTS
     from reports.predictions import LEVELS
 
     shapes = [value.shape for value in (merge.weight, radius.typical, radius.slope, radius.factors)]
     if shapes != [merge.weight.shape, (len(merge.weight),), (1 + DISAGREEMENTS,), (len(LEVELS),)]:
         raise ValueError(f"arrays of {shapes}")
-    if not ((merge.weight >= 0) & (merge.weight <= 1)).all() or not merge.reach >= 0 or not isinstance(flip, bool):
-        raise ValueError(f"weights {merge.weight}, reach {merge.reach}, flip {flip}")
-    if shifts not in range(len(SHIFTS) + 1):
-        raise ValueError(f"shifts {shifts}")
+    if not ((merge.weight >= 0) & (merge.weight <= 1)).all() or not merge.reach >= 0:
+        raise ValueError(f"weights {merge.weight}, reach {merge.reach}")
+    if not isinstance(flip, bool) or not isinstance(shifts, bool):
+        raise ValueError(f"flip {flip}, shifts {shifts}")
 
 
 def _check_calibration(calibration, slots):

@@ -35,7 +35,7 @@ def evaluate(faces, run, out):
     made = ensemble.base.part.settings()
     trained = faces.digest() == made["data"]
     info = {"source": faces.source, "faces": "training" if trained else "other"}
-    info["calibrated"] = ensemble.calibration is not None and ensemble.framed(faces)
+    info["calibrated"] = ensemble.calibrates(faces)
     kept = (np.asarray(faces.images), np.asarray(faces.ids), np.asarray(faces.convention), np.asarray(faces.points))
     predictions = Predictions(*kept, points, radius, faces.schema, info, np.asarray(faces.group))
     Path(out).mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ import dataclasses
 import os
 import tempfile
 import time
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ class Check:
         radius: px, the largest difference of a radius.
         rmse: px, (of the run's ensemble without its calibration, of the file) on held-out faces of the convention;
             NaN without labels.
+        trimmed: px, the same without the worst 2 % of the points, where wrong labels are.
         megabytes: size.
         seconds: dict of number of faces to the median time.
         threads: on how many, in words.
@@ -41,24 +43,28 @@ class Check:
     difference: float
     radius: float
     rmse: tuple
+    trimmed: tuple
     megabytes: float
     seconds: dict
     threads: str
 
     def lines(self):
         """The same in words."""
-        before, after = self.rmse
+        from base_models.predict import WORST
+
+        (before, after), (own, left) = self.rmse, self.trimmed
         times = ", ".join(f"{n} face{'s' * (n > 1)} {1000 * s:.1f} ms" for n, s in self.seconds.items())
         return [
             f"size {self.megabytes:.1f} MB",
             f"largest difference from Keras on {self.faces} faces: points {self.difference:.4f} px, radii "
             f"{self.radius:.4f} px",
-            f"validation RMSE {after:.3f} px, the run's own (uncalibrated) {before:.3f} px: {after - before:+.4f}",
+            f"validation RMSE {after:.3f} px, the run's own (uncalibrated) {before:.3f} px: {after - before:+.4f}; "
+            f"without the worst {WORST:.0%}: {left:.3f}, {own:.3f}: {left - own:+.4f}",
             f"median time, {self.threads}: {times}",
         ]
 
 
-def export_run(run, kind, out, convention=None, int8=False, flip=True):
+def export_run(run, kind, out, convention=None, int8=False, flip=True, specialists=None):
     """Write a run's merged ensemble as one file, and compare it with the run.
 
     Args:
@@ -68,12 +74,15 @@ def export_run(run, kind, out, convention=None, int8=False, flip=True):
         convention: name of the one that points follow; None = the schema's first.
         int8: weights in 8 bits.
         flip: False = leave out the look at the mirrored face, for half the time. Merge and radii are fitted again.
+        specialists: only so many of them, those that help most on the run's held-out faces, for less time; None = all.
+            Merge and radii are fitted again.
 
     Returns:
         `Check`.
 
     Raises:
-        UsageError: a converter that is not installed, no such convention. RunError: no merged ensemble.
+        UsageError: a converter that is not installed, no such convention, or less is wanted of an ensemble of several
+            runs. RunError: no merged ensemble.
     """
     from base_models.options import load_keras
     from specialists.export_formats import check_format
@@ -85,8 +94,8 @@ def export_run(run, kind, out, convention=None, int8=False, flip=True):
 
     whole = ensemble = load_ensemble(run)
     held = held_faces(run, ensemble)
-    if not flip:
-        ensemble = without_flips(ensemble, held)
+    if not flip or specialists is not None:
+        ensemble = reduced(ensemble, held, flip, specialists)
     index, about = _about(held, convention)
     write_export(ensemble, index, held.images, kind, Path(out), about, int8)
     return compare(Path(out), ensemble, held, index, whole)
@@ -134,24 +143,65 @@ def _target(kind, out):
         os.rename(Path(name) / "made", out)
 
 
-def without_flips(ensemble, held):
-    """The ensemble without looks at the mirrored face; merge and radii fitted again on the run's held-out faces.
+def reduced(ensemble, held, flip, count=None):
+    """The ensemble with less to do; merge and radii fitted again on the run's held-out faces.
+
+    Args:
+        ensemble: `Ensemble`.
+        held: `Predictions` of the run on its held-out faces.
+        flip: False = without looks at the mirrored face.
+        count: of specialists, those that help most there; None = all.
 
     Raises:
         UsageError: it has networks of several runs, each of which was trained on faces that the others held out.
     """
+    if len(ensemble.teams) > 1:
+        raise UsageError(
+            f"--no-flip, --specialists: expected an ensemble of one run; received one of {len(ensemble.teams)}"
+        )
+    truth = held.schema.to_slots(held.truth, held.convention)
+    made = _refitted(dataclasses.replace(ensemble, flip=ensemble.flip and flip), held.images, truth)
+    (team,) = made.teams
+    if count is None or count >= len(team.specialists):
+        return made
+    from base_models.progress import say
+
+    ranked = ranking(made, held.images, truth)
+    say(f"kept: {', '.join(ranked[:count]) or 'the base alone'}; left out: {', '.join(ranked[count:])}")
+    kept = {point: s for point, s in team.specialists.items() if point in ranked[:count]}
+    return _refitted(dataclasses.replace(made, teams=[dataclasses.replace(team, specialists=kept)]), held.images, truth)
+
+
+def _refitted(ensemble, images, truth):
+    """The same members, merged anew on faces uint8 [n, H, W, C] whose labels are float [n, slots, 2] px."""
     from specialists.members import ask
     from specialists.merge import fit_merge, fit_radius
 
-    if len(ensemble.teams) > 1:
-        raise UsageError(f"--no-flip: expected an ensemble of one run; received one of {len(ensemble.teams)}")
-    answers = ask(ensemble.teams, held.images, False, ensemble.merge.reach)
-    truth = held.schema.to_slots(held.truth, held.convention)
+    answers = ask(ensemble.teams, images, ensemble.flip, ensemble.merge.reach)
     merge = fit_merge(answers.base, answers.specialist, truth, ensemble.merge.reach)
     errors = np.linalg.norm(merge(answers.base, answers.specialist) - truth, axis=-1)
     radius = fit_radius(errors, answers.disagreement)
     radius = dataclasses.replace(radius, **{name: np.nan_to_num(value) for name, value in vars(radius).items()})
-    return dataclasses.replace(ensemble, merge=merge, radius=radius, flip=False)
+    return dataclasses.replace(ensemble, merge=merge, radius=radius)
+
+
+def ranking(ensemble, images, truth):
+    """Names of an ensemble's specialists, first the one that takes most squared error, without the worst, off the
+    bases' answers on faces; arguments as of `_refitted`."""
+    from base_models.predict import WORST, score
+    from specialists.members import ask
+
+    answers = ask(ensemble.teams, images, ensemble.flip, ensemble.merge.reach)
+    merged = ensemble.merge(answers.base, answers.specialist)
+    known = np.isfinite(truth).all(-1).sum(0)
+
+    def gain(specialist):
+        slots = [slot for slot in specialist.view.slots if known[slot]]
+        before, after = ([score(p[:, s], truth[:, s], WORST) ** 2 for s in slots] for p in (answers.base, merged))
+        return float(np.dot(known[slots], np.subtract(before, after))) if slots else 0.0
+
+    specialists = ensemble.teams[0].specialists
+    return sorted(specialists, key=lambda point: -gain(specialists[point]))
 
 
 def compare(out, ensemble, held, convention, whole=None):
@@ -162,9 +212,9 @@ def compare(out, ensemble, held, convention, whole=None):
         ensemble: the `Ensemble` that it was made from.
         held: `Predictions` of the run on its held-out faces.
         convention: index.
-        whole: the run's own `Ensemble`, where that looks at mirror images and `ensemble` does not.
+        whole: the run's own `Ensemble`, where `ensemble` has less to do.
     """
-    from base_models.predict import score
+    from base_models.predict import WORST, score
     from specialists.exported import load_exported
 
     exported = load_exported(out, threads=1)
@@ -181,7 +231,7 @@ def compare(out, ensemble, held, convention, whole=None):
         len(faces),
         float(gap.max()),
         float(np.abs(found_radii[:, : len(faces)] - radii).max()),
-        tuple(float(score(a[own], truth[own])) for a in answers),
+        *(tuple(float(score(a[own], truth[own], worst)) for a in answers) for worst in (0, WORST)),
         size_of(out) / 1e6,
         {n: timed(exported, faces, n, names) for n in REPEATS if n <= len(faces)},
         "TensorFlow's threads" if out.is_dir() else "one thread",
@@ -227,13 +277,21 @@ def options():
     add("--convention", metavar="NAME", help="how points are drawn, such as fifteen or four (default: the first)")
     add("--int8", action="store_true", help="weights in 8 bits: a quarter of the size; onnx and litert")
     add("--no-flip", dest="flip", action="store_false", help="no look at the mirrored face: half the time")
+    add("--specialists", type=how_many, metavar="N", help="only the N that help most on held-out faces: less time")
     return parser
+
+
+def how_many(text):
+    """A number of specialists, from 0 on. Raises ArgumentTypeError, which the parser turns into a sentence."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"expected a number from 0 on; received {text!r}")
+    return int(text)
 
 
 def main(argv=None):
     a = options().parse_args(argv)
     out = checked_out(a.out, a.run, a.format)
-    check = export_run(a.run, a.format, out, a.convention, a.int8, a.flip)
+    check = export_run(a.run, a.format, out, a.convention, a.int8, a.flip, a.specialists)
     print("\n".join([*check.lines(), f"written: {out}"]))
 
 

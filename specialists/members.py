@@ -105,7 +105,7 @@ class Answers:
     disagreement: np.ndarray
 
 
-def ask(teams, images, flip, reach, shifts=0, looks=None, seen=None):
+def ask(teams, images, flip, reach, shifted=False, looks=None, seen=None):
     """Ask every member.
 
     Args:
@@ -113,14 +113,14 @@ def ask(teams, images, flip, reach, shifts=0, looks=None, seen=None):
         images: uint8 [n, H, W, C].
         flip: ask about the mirrored faces too.
         reach: px, as of `agreed`.
-        shifts: ask the bases about so many shifted views too.
+        shifted: ask the bases about shifted views too, unless `looks` are known.
         looks: list of what `look` says for each team, where that is known already.
         seen: bool [teams, n]: faces that a team was trained on, so that its answers do not count.
 
     Returns:
         `Answers`.
     """
-    looks = looks or [look(team, images, flip, shifts) for team in teams]
+    looks = looks or [look(team, images, flip, shifted) for team in teams]
     seen = np.zeros((len(teams), len(images)), bool) if seen is None else seen
     voices = [hidden(opinions, gone) for opinions, gone in zip(looks, seen, strict=True)]
     bases = np.concatenate(voices)
@@ -131,9 +131,9 @@ def ask(teams, images, flip, reach, shifts=0, looks=None, seen=None):
     return Answers(shapes, answer, _disagreement(bases, shapes, answer))
 
 
-def look(team, images, flip, shifts=0):
+def look(team, images, flip, shifted=False):
     """float32 [bases, 2, n, slots, 2] px: what each base says of the face, and of its mirror image."""
-    return np.stack([base.look(images, flip, shifts) for base in team.bases.values()])
+    return np.stack([base.look(images, flip, shifted) for base in team.bases.values()])
 
 
 def hidden(opinions, gone):

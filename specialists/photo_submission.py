@@ -66,7 +66,7 @@ def write_photo_submission(album, run, out):
     settings = face_settings(run) or FaceSettings()
     faces = faces_of(album, settings)
     ensemble.check(faces)
-    points, _ = ensemble.predict(faces.images, faces.convention)
+    points, _ = ensemble.predict_set(faces)
     found = in_photos(points["ensemble"], faces.matrices)
     write_text(out, photo_submission_text(found))
     error = mean_absolute_error(found, in_photos(faces.points, faces.matrices))

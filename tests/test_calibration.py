@@ -111,17 +111,20 @@ def run(tmp_path_factory):
 
 def test_framed_answers_are_those_that_the_report_tells_and_others_go_without(run):
     folder, faces, settings = run
-    held, ensemble = Predictions.load(folder / "ensemble" / "predictions.npz"), load_ensemble(folder)
-    assert ensemble.calibration is not None
-    framed, _ = ensemble.predict_set(split_faces(faces, settings.split, 3).validation)
-    plain, _ = replace(ensemble, calibration=None).predict_set(split_faces(faces, settings.split, 3).validation)
-    np.testing.assert_allclose(framed["ensemble"], held.points["ensemble"], atol=1e-3)
-    slots = held.schema.to_slots(plain["ensemble"], held.convention)
-    moved = held.schema.to_slots(framed["ensemble"], held.convention)
+    told, ensemble = Predictions.load(folder / "ensemble" / "predictions.npz"), load_ensemble(folder)
+    held = split_faces(faces, settings.split, 3).validation
+    assert ensemble.calibrates(held)
+    framed, radii = ensemble.predict_set(held)
+    plain, same = ensemble.predict_set(replace(held, source="elsewhere"))
+    np.testing.assert_allclose(framed["ensemble"], told.points["ensemble"], atol=1e-3)
+    np.testing.assert_array_equal(radii, same)
+    slots, moved = (held.schema.to_slots(p["ensemble"], held.convention) for p in (plain, framed))
     known = np.isfinite(slots).all(-1) & np.isfinite(moved).all(-1)
-    wanted = np.clip(slots + ensemble.calibration(sum(ensemble.base.look(held.images, True, 4)) / 2), 0, 96)
+    wanted = np.clip(slots + ensemble.calibration(sum(ensemble.base.look(held.images, True, True)) / 2), 0, 96)
     assert np.abs(moved - slots)[known].max() > 0.1
     np.testing.assert_allclose(moved[known], wanted[known], atol=0.01)
+    quick, _ = ensemble.predict(held.images, held.convention)
+    np.testing.assert_allclose(quick["ensemble"], plain["ensemble"], atol=0.05)  # not moved either
 
 
 def test_without_the_setting_there_is_none(run, tmp_path):
@@ -137,8 +140,7 @@ BROKEN = [
     {"calibration": {"centre": []}},
     {"calibration": {"centre": [], "axes": [], "weight": [], "limit": [], "more": []}},
     {"calibration": "none"},
-    {"shifts": 5},
-    {"shifts": "four"},
+    {"shifts": 4},
     {"shifts": None},
 ]
 
@@ -187,9 +189,21 @@ def test_faces_cut_out_of_photos_have_none(run):
 
 def test_faces_of_another_source_are_not_framed_alike(run):
     ensemble, faces = load_ensemble(run[0]), run[1]
-    assert ensemble.framed(faces)
-    assert not ensemble.framed(replace(faces, source="kaggle"))
-    assert not ensemble.framed(replace(faces, matrices=np.zeros((len(faces), 2, 3))))
+    assert ensemble.calibrates(faces)
+    assert not ensemble.calibrates(replace(faces, source="kaggle"))
+    assert not ensemble.calibrates(replace(faces, matrices=np.zeros((len(faces), 2, 3))))
+    assert not replace(ensemble, calibration=None).calibrates(faces)
+
+
+def test_merges_of_before_shifted_views_and_calibrations_have_none(run, tmp_path):
+    shutil.copytree(run[0], tmp_path / "run")
+    part = Part(tmp_path / "run" / "ensemble")
+    rule = read_json(part.folder / "merge.json")
+    old = {name: value for name, value in rule.items() if name not in ("calibration", "shifts", "checksum")}
+    write_json(part.folder / "merge.json", old)
+    part.seal(["settings.json", "merge.json", "predictions.npz"])
+    loaded = load_ensemble(tmp_path / "run")
+    assert (loaded.shifts, loaded.calibration) == (False, None)
 
 
 def test_no_face_is_moved_farther_than_nearly_all_training_faces():

@@ -125,7 +125,7 @@ def test_an_ensemble_of_two_runs_is_honest_and_loads_again(runs):
     assert set(predictions.ids) == set(FACES.ids[held])
     only = np.isin(predictions.ids, FACES.ids[teams[1].unseen(FACES) & ~teams[0].unseen(FACES)])
     assert only.any()
-    alone = ask(teams[1:], FACES[np.isin(FACES.ids, predictions.ids[only])].images, True, 4.0).base
+    alone = ask(teams[1:], FACES[np.isin(FACES.ids, predictions.ids[only])].images, True, 4.0, shifted=True).base
     slots = FACES.schema.from_slots(alone, predictions.convention[only])
     np.testing.assert_allclose(predictions.points["base"][only], slots, atol=1e-3)
     loaded = load_ensemble(folder / "one")

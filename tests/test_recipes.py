@@ -179,7 +179,7 @@ def test_a_persons_own_points_go_through_everything(own_run, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"{out}: {24 * 3 * 2} values of 24 faces"
     faces = read_training(str(own_run / "set"), 0, evaluate.face_settings(own_run / "run"))
-    points = ensemble.load_ensemble(own_run / "run").predict(faces.images, faces.convention)[0]["ensemble"]
+    points = ensemble.load_ensemble(own_run / "run").predict_set(faces)[0]["ensemble"]
     found = np.loadtxt(out, delimiter=",", skiprows=1)
     assert found[:, 0].tolist() == list(range(144))
     np.testing.assert_allclose(found[:, 1], in_photos(points, faces.matrices).ravel(), atol=1e-3)

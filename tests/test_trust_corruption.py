@@ -103,7 +103,7 @@ def merge(run, team=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ensemble, "_member", lambda part, where, *prints: team)
         loaded = ensemble.load_ensemble(run)
-    return loaded.merge, loaded.radius, loaded.flip, loaded.calibration
+    return loaded.merge, loaded.radius, loaded.flip, loaded.shifts, loaded.calibration
 
 
 def searched(run):
