@@ -45,9 +45,9 @@ class Calibration:
         length = np.linalg.norm(found, axis=-1)
         return (found * np.minimum(1, self.limit / np.maximum(length, 1e-9))[..., None]).astype(np.float32)
 
-    def moved(self, positions, shapes, size):
-        """Positions [n, slots, 2] px with the correction for the base's answers `shapes`, in images of (H, W) px."""
-        return within(positions + self(shapes), size)
+    def moved(self, shapes, size):
+        """The base's answers [n, slots, 2] px with their correction, within images of (H, W) px."""
+        return within(shapes + self(shapes), size)
 
 
 def within(positions, size):
@@ -80,7 +80,7 @@ def calibration_of(faces, rows, look, held, answers):
     found = fit_calibration(shapes, faces.slots[picked], faces.group[picked], faces.size)
     if found is None:
         return None
-    before, after = (score(p, held.slots, WORST) for p in (answers, found.moved(answers, answers, held.size)))
+    before, after = (score(p, held.slots, WORST) for p in (answers, found.moved(answers, held.size)))
     return found if after <= before else None
 
 
@@ -96,16 +96,23 @@ def fit_calibration(shapes, truth, group, size):
     Returns:
         `Calibration`; None where there are too few groups or labels, or where it does not help.
     """
+    found = cross_fitted(shapes, truth, group, size)
+    return None if found is None else found[0]
+
+
+def cross_fitted(shapes, truth, group, size):
+    """(`Calibration`, corrections float32 [n, slots, 2] px of the very shapes it is fitted on, each fitted without its
+    group) or None; arguments as of `fit_calibration`."""
     names, member = np.unique(group, return_inverse=True)
     if len(names) < FOLDS or not np.isfinite(truth).all(-1).any() or not np.isfinite(shapes).all():
         return None
-    ridge, found = RIDGE * (size[1] / 96) ** 2, np.array(shapes, float)
+    ridge, found = RIDGE * (size[1] / 96) ** 2, np.zeros(shapes.shape, np.float32)
     for fold in range(FOLDS):
         held = member % FOLDS == fold
-        found[held] += _fitted(shapes[~held], truth[~held], ridge)(shapes[held])
-    if not score(found, truth, WORST) < score(shapes, truth, WORST):
+        found[held] = _fitted(shapes[~held], truth[~held], ridge)(shapes[held])
+    if not score(shapes + found, truth, WORST) < score(shapes, truth, WORST):
         return None
-    return _fitted(shapes, truth, ridge)
+    return _fitted(shapes, truth, ridge), found
 
 
 def _fitted(shapes, truth, ridge):

@@ -10,7 +10,7 @@ import dataclasses
 from difflib import get_close_matches
 from pathlib import Path
 
-from base_models.options import add_jobs_options, jobs_of, parser, read_options
+from base_models.options import add_jobs_options, assignments, jobs_of, parser, read_options
 from data.errors import DataError, ProjectError, UsageError, command, one_line
 
 RESULTS, PAGE = "comparison.json", "comparison.html"
@@ -151,11 +151,11 @@ def table(rows):
     """Lines of text: a table of the networks with figures, most accurate first, then why the others have none."""
     from base_models.predict import WORST
     from base_models.progress import aligned
-    from reports.comparison_charts import kinds as kinds_of
+    from reports import comparison_charts as charts
 
-    known = sorted((row for row in rows if "scores" in row), key=lambda row: row["scores"]["all"]["rmse"][0])
-    kinds, tested = kinds_of(known)[1:], kinds_of(known, "test_scores")
-    head = ["network", "px", "95 % interval", "px*", *(f"{kind}{star}" for kind in kinds for star in ("", "*"))]
+    known = sorted((row for row in rows if "scores" in row), key=lambda row: charts.error(row)[0])
+    kinds, tested = charts.kinds(known)[1:], charts.kinds(known, "test_scores")
+    head = ["network", "px*", "95 % interval", "px", *(f"{kind}{star}" for kind in kinds for star in ("", "*"))]
     head += [cell for kind in tested for cell in (f"test {kind}", "95 % interval")]
     head += ["parameters", "multiply-adds", "epochs", "seconds", "per epoch", "ms, 1 face", "ms, 64"]
     lines = aligned([head, *(_line(row, kinds, tested) for row in known)]) if known else []
@@ -165,13 +165,15 @@ def table(rows):
 
 
 def _line(row, kinds, tested):
+    from reports.comparison_charts import error
+
     overall = row["scores"]["all"]
     pairs = [row["scores"][kind][name][0] for kind in kinds for name in ("rmse", "trimmed")]
-    shown = [f"{value:.3f}" for value in (overall["trimmed"][0], *pairs)]
+    shown = [f"{value:.3f}" for value in (overall["rmse"][0], *pairs)]
     test = [cell for kind in tested for cell in _with_interval(row["test_scores"][kind]["rmse"])]
     costs = [f"{row['parameters']:,}", f"{row['multiply_adds']:,}", row["epochs"], f"{row['seconds']:.0f}"]
     speed = [f"{row['epoch_seconds']:.2f}", f"{row['ms_1']:.2f}", f"{row['ms_64']:.2f}"]
-    return [row["network"], *_with_interval(overall["rmse"]), *shown, *test, *costs, *speed]
+    return [row["network"], *_with_interval(error(row)), *shown, *test, *costs, *speed]
 
 
 def _with_interval(found):
@@ -213,7 +215,7 @@ def main(argv=None):
     where = jobs_of(a)
     names = networks_named(a.networks)
     a.set = a.set if a.epochs is None else [*a.set, f"train.epochs={a.epochs}"]
-    asked = read_settings(a.settings, a.set, a.recipe)[0]  # before anything is read
+    asked = read_settings(a.settings, assignments(a), a.recipe)[0]  # before anything is read
     settings = settings_by_network(asked, names, a.own)
     _, _, faces = read_options(a)
     rows = compare(faces, settings, a.run, a.seed, where, _test_faces(a, asked, faces))

@@ -43,7 +43,7 @@ def measure_network(base, faces, rows, settings, test=None):
 
     def calibrated_scores(positions, side):
         if calibration and framed(side, faces.source):
-            positions = calibration.moved(positions, positions, side.size)
+            positions = calibration.moved(positions, side.size)
         return scores(positions, side)
 
     if test is not None:

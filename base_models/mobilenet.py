@@ -8,6 +8,7 @@ multiplier: 32 is 1.0, 16 is 0.5.
 from keras import layers
 
 from base_models.bricks import conv, dropout, no_dropout, normed
+from data.errors import UsageError
 
 SEPARABLE = ((2,), (4, 4), (8, 8), (16,), (32, 32))  # channels in `filters`, by resolution; the fourth repeats
 # Expansion, channels at a width of 32, how often, strides: the table 2 of Sandler et al.
@@ -48,7 +49,12 @@ def mobilenet_v2(x, filters=32, depth=7, rate=no_dropout):
 
     Returns:
         list of the outputs from H/2 to H/32.
+
+    Raises:
+        UsageError: more rows than there are.
     """
+    if depth > len(INVERTED):
+        raise UsageError(f"network.depth: expected at most {len(INVERTED)} for mobilenet_v2; received {depth}")
     x = conv(x, filters, 3, "stem", strides=2)
     rows, blocks = INVERTED[:depth], []
     for row, (expansion, channels, times, strides) in enumerate(rows):

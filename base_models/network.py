@@ -39,6 +39,8 @@ def build_network(settings, slots, shape, precision="float32", seed=0, loss="hub
     backbone = _named(BACKBONES, settings.backbone, "network.backbone")
     wanted = {name: value for name, value in dataclasses.asdict(settings).items() if value is not None}
     head = _head(settings, backbone, wanted, gives(loss))
+    if settings.backbone in APPLICATIONS and settings.activation not in (None, "relu"):
+        raise UsageError(f"network.activation: {settings.backbone} has its own; received {settings.activation!r}")
     given = {name: wanted[name] for name in ("filters", "depth", "kernel", "padding") if name in wanted}
     for name in given.keys() - inspect.signature(backbone.build).parameters:
         raise UsageError(f"network.{name}: {settings.backbone} has none; received {given[name]!r}")

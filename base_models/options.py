@@ -12,7 +12,7 @@ NEEDED = 4 << 30  # bytes of address space; the smallest training has mapped 3.1
 
 
 def add_common_options(parser):
-    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set, --precision."""
+    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set, --weights, --precision."""
     from base_models.recipes import ListRecipes
 
     add = parser.add_argument
@@ -23,6 +23,11 @@ def add_common_options(parser):
     add("--list-recipes", action=ListRecipes, help="tell them, one line each")
     add("--settings", metavar="FILE", help="JSON file of settings; fields: base_models/settings.py")
     add("--set", metavar="KEY=VALUE", action="append", default=[], help="one setting, such as train.epochs=20")
+    add(
+        "--weights",
+        choices=("none", "imagenet"),
+        help="start the base from there: network.backbone keras_mobilenet, keras_resnet50 or keras_vgg16 only",
+    )
     add(
         "--precision",
         choices=("float32", "bfloat16", "mixed_bfloat16", "auto"),
@@ -83,7 +88,7 @@ def read_options(a, keypoints=()):
         raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
     if a.precision and any("train.precision=" in text for text in a.set):
         raise UsageError("--precision: expected it or --set train.precision=..., not both")
-    settings, points = read_settings(a.settings, a.set, a.recipe)
+    settings, points = read_settings(a.settings, assignments(a), a.recipe)
     read_anchors([settings.report.anchors], "report.anchors")  # what is wrong is said before hours of training
     faces = read_training(a.data, a.seed, settings.faces)
     if a.recipe:
@@ -96,6 +101,15 @@ def read_options(a, keypoints=()):
     from base_models.precision import with_precision
 
     return with_precision(settings, a.precision, faces, a.run), points, faces
+
+
+def assignments(a):
+    """Texts KEY=VALUE of --set, and of the options that are short for one. Raises UsageError where they disagree."""
+    if a.weights is None:
+        return a.set
+    if any("network.weights=" in text for text in a.set):
+        raise UsageError("--weights: expected it or --set network.weights=..., not both")
+    return [*a.set, f"network.weights={a.weights}"]
 
 
 def check_memory():

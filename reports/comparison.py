@@ -34,7 +34,7 @@ def comparison_page(rows, title):
     from reports.frame import bokeh_script, embedded
     from reports.markup import asset
 
-    known = sorted((row for row in rows if "scores" in row), key=lambda row: row["scores"]["all"]["rmse"][0])
+    known = sorted((row for row in rows if "scores" in row), key=lambda row: charts.error(row)[0])
     failed = [row for row in rows if "scores" not in row]
     opening = _opening(rows, known, failed, title)
     if not known:
@@ -81,7 +81,7 @@ def findings(known, failed):
     found += [("As good for less", line) for line in filter(None, [_thrifty(known)])]
     if len(known) > 1:
         quick = min(known, key=lambda row: row["ms_64"])
-        score = quick["scores"]["all"]["rmse"][0]
+        score = charts.error(quick)[0]
         found.append(("Fastest", f"{quick['network']} takes {charts.ms(quick['ms_64'])} a face, at {score:.2f} px."))
     if failed:
         found.append(("Without figures", ", ".join(row["network"] for row in failed) + ": see the end of the page."))
@@ -89,10 +89,9 @@ def findings(known, failed):
 
 
 def _best(row):
-    trimmed = row["scores"]["all"]["trimmed"][0]
-    score = f"{row['network']} is off by {charts.px(row['scores']['all']['rmse'])} RMSE per coordinate"
+    score = f"{row['network']} is off by {charts.px(charts.error(row))} RMSE per coordinate without the largest errors"
     test = f"; {charts.px(row['test_scores']['all']['rmse'])} on the test faces" if "test_scores" in row else ""
-    return f"{score}; {trimmed:.2f} px without the largest errors{test}."
+    return f"{score}, {row['scores']['all']['rmse'][0]:.2f} px with them{test}."
 
 
 def _thrifty(known):
@@ -100,13 +99,13 @@ def _thrifty(known):
     if len(known) < 2:
         return None
     best = known[0]
-    value, _, high = best["scores"]["all"]["rmse"]
-    near = [row for row in known if row["scores"]["all"]["rmse"][0] <= (high or value)]
+    value, _, high = charts.error(best)
+    near = [row for row in known if charts.error(row)[0] <= (high or value)]
     cheap = min(near, key=lambda row: row["multiply_adds"])
     times = best["multiply_adds"] / max(cheap["multiply_adds"], 1)
     if times < 1.5:
         return None
-    score = cheap["scores"]["all"]["rmse"][0]
+    score = charts.error(cheap)[0]
     less = f"{times:.1f} times fewer multiply-adds, within the interval of the best."
     return f"{cheap['network']}: {score:.2f} px with {less}"
 
@@ -133,11 +132,12 @@ def _cards(known):
         f"{text(charts.HEADS.get(head, (head,))[0])}</li>"
         for head in heads
     )
-    words = ", ".join(f"{row['network']} {row['scores']['all']['rmse'][0]:.2f} px" for row in known)
+    words = ", ".join(f"{row['network']} {charts.error(row)[0]:.2f} px" for row in known)
+    words = f"Trimmed RMSE of each network: {words}."
     return (
         "<h2>Accuracy and cost</h2>"
         f'<ul class="legend">{items}</ul><div class="charts single">'
-        f"{chart_card('bubbles', 'Error against multiply-adds', BUBBLES_NOTE, f'RMSE of each network: {words}.')}</div>"
+        f"{chart_card('bubbles', 'Error against multiply-adds', BUBBLES_NOTE, words)}</div>"
         '<h2>Time</h2><div class="charts even">'
         f"{chart_card('epochs', 'Time per epoch', EPOCHS_NOTE, 'Seconds per epoch of each network.')}"
         f"{chart_card('speed', 'Time per face', SPEED_NOTE, 'Milliseconds per face of each network.')}</div>"
@@ -154,9 +154,9 @@ SPEED_NOTE = "At prediction, on the machine that wrote this page. Filled: asked 
 COLUMNS = (
     ("Network", None),
     ("Head", None),
-    ("RMSE", lambda row: row["scores"]["all"]["rmse"][0]),
+    ("Trimmed", lambda row: charts.error(row)[0]),
     ("95 % interval", None),
-    ("Trimmed", lambda row: row["scores"]["all"]["trimmed"][0]),
+    ("RMSE", lambda row: row["scores"]["all"]["rmse"][0]),
     ("Parameters", lambda row: row["parameters"]),
     ("Multiply-adds", lambda row: row["multiply_adds"]),
     ("Epochs", lambda row: row["epochs"]),
@@ -190,18 +190,18 @@ def _test_name(kind):
 
 
 def _heading(place, name):
-    order = ' aria-sort="ascending"' if name == "RMSE" else ' aria-sort="none"'
+    order = ' aria-sort="ascending"' if name == "Trimmed" else ' aria-sort="none"'
     kind = ' class="number"' if place > 1 else ""
     return f'<th scope="col"{order}{kind}><button type="button" data-column="{place}">{text(name)}</button></th>'
 
 
 def _row(place, row, kinds, tested):
     """One line; every cell carries the number or text that it is sorted by."""
-    score, name = row["scores"]["all"], row["network"]
-    trimmed = score["trimmed"][0]
+    trimmed, name = charts.error(row), row["network"]
+    score = row["scores"]["all"]["rmse"][0]
     own = [row["scores"].get(kind, {"rmse": [math.nan]})["rmse"][0] for kind in kinds]
-    cells = [(row["head"], row["head"]), (score["rmse"][0], f"{score['rmse'][0]:.3f}")]
-    cells += [(_width(score["rmse"]), charts.span(score["rmse"])), (trimmed, f"{trimmed:.3f}")]
+    cells = [(row["head"], row["head"]), (trimmed[0], f"{trimmed[0]:.3f}")]
+    cells += [(_width(trimmed), charts.span(trimmed)), (score, f"{score:.3f}")]
     cells += [(value, _number(value)) for value in own]
     test = [row.get("test_scores", {}).get(kind, {"rmse": [math.nan, None, None]})["rmse"] for kind in tested]
     cells += [cell for one in test for cell in ((one[0], _number(one[0])), (_width(one), charts.span(one)))]

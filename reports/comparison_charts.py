@@ -57,9 +57,15 @@ def px(interval):
     return f"{interval[0]:.2f} px" + ("" if interval[1] is None else f" ({span(interval)})")
 
 
+def error(row):
+    """[value, low, high] px of what networks are judged by: the validation RMSE without the largest errors, which a few
+    wrong labels would decide."""
+    return row["scores"]["all"]["trimmed"]
+
+
 MEASURES = (  # part of a row, name in it, prefix of its key, and how it is called
-    ("scores", "rmse", "", "RMSE"),
     ("scores", "trimmed", "", "Trimmed RMSE"),
+    ("scores", "rmse", "", "RMSE"),
     ("test_scores", "rmse", "test-", "Test RMSE"),
     ("test_scores", "trimmed", "test-", "Trimmed test RMSE"),
 )
@@ -158,7 +164,7 @@ def _columns(known, found):
 
 def _places(known):
     """Where each network's bars are, counted upwards from the least accurate."""
-    order = sorted(range(len(known)), key=lambda i: -known[i]["scores"]["all"]["rmse"][0])
+    order = sorted(range(len(known)), key=lambda i: -error(known[i])[0])
     return [order.index(i) for i in range(len(known))]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from base_models.calibration import framed
+from base_models.calibration import framed, within
 from base_models.options import parser, read_options
 from base_models.progress import say
 from data.errors import DataError, RunError, command
@@ -72,7 +72,7 @@ class Ensemble:
         they are cut out as the training faces are."""
         answers = ask(self.teams, faces.images, self.flip, self.merge.reach, self.shifts)
         if self.calibrates(faces):
-            answers = calibrated(answers, self.calibration, faces.size)
+            answers = calibrated(answers, self.calibration(answers.base), faces.size)
         return self.decide(answers, faces.convention)
 
     def decide(self, answers, convention):
@@ -175,7 +175,6 @@ def build_ensemble(run, faces, settings, seed, others=(), looked=None):
 
 def _merged(run, faces, settings, seed, others, looked, anchors):
     from base_models.base import split_rows, train_base
-    from base_models.calibration import calibration_of
     from base_models.features import write_features
     from reports.run_pages import build_all
     from specialists.merge import coverage, fit_merge, fit_radius
@@ -186,11 +185,9 @@ def _merged(run, faces, settings, seed, others, looked, anchors):
     if settings.ensemble.calibrate:
         train = split_rows(faces, settings.split, seed)[0]
         look = _look(base, faces, train, settings.ensemble.flip, looked)
-        # Faces that another run held out do not count.
-        own = train[~np.isin(faces.ids[train], held.ids)]
-        calibration = calibration_of(faces, own, look, held, answers.base)
+        calibration, correction = _calibration(faces, train, look, held, answers.base)
     if calibration is not None:
-        answers = calibrated(answers, calibration, faces.size)
+        answers = calibrated(answers, correction, faces.size)
     merge = fit_merge(answers.base, answers.specialist, held.slots, settings.ensemble.reach)
     errors = np.linalg.norm(merge(answers.base, answers.specialist) - held.slots, axis=-1)
     radius = fit_radius(errors, answers.disagreement)
@@ -221,6 +218,21 @@ def _asked(teams, faces, settings):
     return teams, ask(teams, held.images, settings.flip, settings.reach, looks=looks, seen=seen[kept]), held
 
 
+def _calibration(faces, train, look, held, answers):
+    """(`Calibration`, corrections float32 [n, slots, 2] px of the held-out faces' `answers`), or None twice.
+
+    It is fitted on training rows that no member held out. Where there are none, since members of all folds together
+    held out every face, their answers are fitted on, and each face is corrected by a fit without its group.
+    """
+    from base_models.calibration import calibration_of, cross_fitted
+
+    own = train[~np.isin(faces.ids[train], held.ids)]
+    if not len(own) and faces.matrices is None:
+        return cross_fitted(answers, held.slots, held.group, faces.size) or (None, None)
+    found = calibration_of(faces, own, look, held, answers)
+    return found, None if found is None else found(answers)
+
+
 def _look(base, faces, train, flip, looked):
     """A function of rows of `faces` to the base's answers; `looked` are those on the rows `train`, with flips."""
 
@@ -233,9 +245,9 @@ def _look(base, faces, train, flip, looked):
     return look
 
 
-def calibrated(answers, calibration, size):
-    """`Answers` whose bases and specialists are moved alike, within images of (H, W) px."""
-    base, specialist = (calibration.moved(p, answers.base, size) for p in (answers.base, answers.specialist))
+def calibrated(answers, correction, size):
+    """`Answers` whose bases and specialists are moved alike by float [n, slots, 2] px, within images of (H, W) px."""
+    base, specialist = (within(p + correction, size) for p in (answers.base, answers.specialist))
     return dataclasses.replace(answers, base=base, specialist=specialist)
 
 

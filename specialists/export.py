@@ -31,8 +31,8 @@ class Check:
         faces: how many were asked of both.
         difference: px, the largest distance between a point of the file and of Keras.
         radius: px, the largest difference of a radius.
-        rmse: px, (of the run's ensemble without its calibration, of the file) on held-out faces of the convention;
-            NaN without labels.
+        rmse: px, (of the run's ensemble without calibration and shifted views, of the file) on held-out faces of the
+            convention; NaN without labels.
         trimmed: px, the same without the worst 2 % of the points, where wrong labels are.
         megabytes: size.
         seconds: dict of number of faces to the median time.
@@ -58,8 +58,8 @@ class Check:
             f"size {self.megabytes:.1f} MB",
             f"largest difference from Keras on {self.faces} faces: points {self.difference:.4f} px, radii "
             f"{self.radius:.4f} px",
-            f"validation RMSE {after:.3f} px, the run's own (uncalibrated) {before:.3f} px: {after - before:+.4f}; "
-            f"without the worst {WORST:.0%}: {left:.3f}, {own:.3f}: {left - own:+.4f}",
+            f"validation RMSE {after:.3f} px, the run's own (uncalibrated, unshifted) {before:.3f} px: "
+            f"{after - before:+.4f}; without the worst {WORST:.0%}: {left:.3f}, {own:.3f}: {left - own:+.4f}",
             f"median time, {self.threads}: {times}",
         ]
 

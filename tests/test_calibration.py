@@ -9,7 +9,7 @@ import tiny
 
 from base_models import calibration
 from base_models.base import split_faces, train_base
-from base_models.calibration import Calibration, calibration_of, fit_calibration
+from base_models.calibration import Calibration, calibration_of, cross_fitted, fit_calibration
 from data.errors import RunError
 from data.runs import Part
 from data.storage import read_json, write_json
@@ -82,7 +82,7 @@ def test_base_and_specialist_are_moved_alike_and_stay_within_the_image():
     base[0, 0, 0] = 95.99
     specialist = base + np.float32(0.25)
     specialist[:, 3] = np.nan
-    moved = calibrated(Answers(base, specialist, None), found, SIZE)
+    moved = calibrated(Answers(base, specialist, None), found(base), SIZE)
     np.testing.assert_allclose(moved.base[1:], (base + found(base))[1:])
     np.testing.assert_allclose((moved.specialist - moved.base)[1:, :3], 0.25, atol=1e-4)
     assert np.isnan(moved.specialist[:, 3]).all()
@@ -218,3 +218,39 @@ def test_an_answer_that_is_no_number_is_no_calibration():
     shapes, truth, group = shapes_and_truth()
     shapes[3, 1] = np.nan
     assert fit_calibration(shapes, truth, group, SIZE) is None
+
+
+def test_what_is_fitted_on_is_corrected_by_fits_without_its_group():
+    shapes, truth, group = shapes_and_truth()
+    made, before = cross_fitted(shapes, truth, group, SIZE)
+    wrong = np.where((group == 7)[:, None, None], truth + 30, truth)
+    _, after = cross_fitted(shapes, wrong, group, SIZE)
+    np.testing.assert_array_equal(after[group == 7], before[group == 7])
+    assert np.abs(after - before)[group != 7].max() > 0
+    np.testing.assert_allclose(before, made(shapes), atol=0.5)
+
+
+@pytest.mark.slow
+def test_where_all_folds_vote_their_answers_are_fitted_on(tmp_path, monkeypatch):
+    faces, seen = make_faces(40, 6, size=32), []
+    for fold in (0, 1):
+        own = tiny.settings(split__share=0.5, split__fold=fold, train__epochs=1)
+        train_base(faces, own, tmp_path / str(fold), 2)
+    own = tiny.settings(split__share=0.5, train__epochs=1)
+
+    def fitted(shapes, truth, group, size):
+        seen.append((len(shapes), len(truth), len(set(group)), size))
+        correction = np.zeros(shapes.shape, np.float32)
+        correction[::2] = 1.0
+        return constant(shapes.shape[1], 2.0), correction
+
+    monkeypatch.setattr(calibration, "cross_fitted", fitted)
+    build_ensemble(tmp_path / "0", faces, own, 2)
+    assert seen[0][0] == 20  # a single run is fitted on its training rows
+    both, predictions, _ = build_ensemble(tmp_path / "0", faces, own, 2, [tmp_path / "1"])
+    assert seen[-1] == (40, 40, len(set(faces.group)), (32, 32))
+    assert both.calibration.limit[0] == 9
+    off = replace(own, ensemble=replace(own.ensemble, calibrate=False))
+    _, bare, _ = build_ensemble(tmp_path / "0", faces, off, 2, [tmp_path / "1"])
+    moved = predictions.points["base"] - bare.points["base"]
+    np.testing.assert_allclose(moved, np.broadcast_to(np.arange(40)[:, None, None] % 2 == 0, moved.shape), atol=1e-4)

@@ -238,6 +238,7 @@ BAD_OPTIONS = [
     (*BASE, "--set=train.schedule=cyclic", 2, "--set: train.schedule: expected one of constant, step,"),
     (*BASE, "--set=train.loss=rmse", 2, "--set: train.loss: expected one of huber, mse, mae, "),
     (*BASE, "--set=train.precision=float16", 2, "--set: train.precision: expected one of float32, mixed_bfloat16"),
+    (*BASE, "--weights=imagenet", "--set=network.weights=none", 2, "--weights: expected it or --set network.weights="),
     (*BASE, "--set=network.filters=0", 2, "--set: network.filters: expected 1 to 1024; received 0"),
     (*BASE, "--set=network.backbone=lenet", 2, "--set: network.backbone: expected one of alexnet, "),
     (*BASE, "--set=network.dropout_start=1", 2, "--set: network.dropout_start: expected 0 to 0.95; received 1.0"),

@@ -88,6 +88,12 @@ def test_a_network_has_its_own_dropout_where_nothing_else_is_asked_for(backbone,
         ({"backbone": "googlenet", "depth": 3}, "huber", "network.depth: googlenet has none; received 3"),
         ({"backbone": "keras_vgg16", "filters": 3}, "huber", "network.filters: keras_vgg16 has none; received 3"),
         (
+            {"backbone": "keras_mobilenet", "activation": "elu"},
+            "huber",
+            "network.activation: keras_mobilenet has its own; received 'elu'",
+        ),
+        ({"backbone": "mobilenet_v2", "depth": 8}, "huber", "network.depth: expected at most 7 .*; received 8"),
+        (
             {"backbone": "resnet", "weights": "imagenet"},
             "huber",
             "network.weights: expected .*keras_mob.*; received resnet",

@@ -14,6 +14,7 @@ from base_models.heads import HEADS
 from base_models.layers import ScheduledDropout
 from base_models.network import BACKBONES, build_network, freeze, set_anchor
 from base_models.settings import NetworkSettings, TrainSettings
+from base_models.stacked import Alone, stacks
 from base_models.weights import get_weights, set_weights, transfer
 from data.storage import read_arrays, write_arrays
 
@@ -78,8 +79,9 @@ FULL = {
 }
 
 # Deep networks take long to build and trace: only their shapes and numbers are checked every time.
-LONG = ("googlenet", "mobilenet_v2", "keras_mobilenet", "keras_resnet50", "keras_vgg16")
-SLOW = ("vgg", "inception", "resnet", "resnet18", "resnet18_strided", "mobilenet", "unet")
+LONG = ("keras_resnet50", "keras_vgg16")
+SLOW = ("vgg", "inception", "googlenet", "resnet", "resnet18", "resnet18_strided")
+SLOW += ("mobilenet", "mobilenet_v2", "keras_mobilenet", "unet")
 MARKS = dict.fromkeys(LONG, pytest.mark.long) | dict.fromkeys(SLOW, pytest.mark.slow)
 ROWS = [pytest.param(name, marks=MARKS.get(name, ())) for name in CONFORMANCE]
 
@@ -171,6 +173,35 @@ def test_trains_and_gives_the_same_again(name, tmp_path):
         variable.assign(value)
     assert train(model, steps) == losses
     assert equal(get_weights(model), trained)
+
+
+def _shaken(path, value, rng):
+    """Values with noise: heads begin with zeros."""
+    noise = rng.normal(0, 0.02, value.shape).astype(np.float32)
+    return value * np.float32(rng.uniform(0.7, 1.4)) + (np.abs(noise) if path.endswith("variance") else noise)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_deployed_graph_says_what_the_network_says(name):
+    """Two sets of weights side by side, batch norms folded, as `specialists.export` writes them by
+    base_models/stacked.py; the networks of keras.applications one by one."""
+    made = (NetworkSettings(backbone=name, **CONFORMANCE[name][0]), SLOTS, SHAPE, "float32", 5, "huber")
+    model, rng = build_network(*made), np.random.default_rng(3)
+    fresh, weights, wanted = get_weights(model), [], []
+    for _ in range(2):
+        own = {path: _shaken(path, value, rng) for path, value in fresh.items()}
+        set_weights(model, own, "test")
+        weights.append(own)
+        wanted.append(look(model))
+    found = [None, None]
+    for indices, stack in stacks([(made, own) for own in weights]):
+        assert isinstance(stack, Alone) == name.startswith("keras_")
+        answers = np.asarray(stack(IMAGES, True))
+        for place, index in enumerate(indices):
+            found[index] = answers[:, place]
+    scale = np.abs(wanted).max()
+    assert np.abs(np.subtract(*wanted)).max() > 1e-3 * scale  # the two say different things
+    np.testing.assert_allclose(found, wanted, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from base_models.options import assignments, parser
 from base_models.settings import Settings, SpecialistSettings, flatten, read_settings, with_overrides
 from data.errors import UsageError
 
@@ -216,3 +217,10 @@ def test_a_missing_file_is_named(tmp_path):
     for path in (tmp_path / "none.json", tmp_path):
         with pytest.raises(UsageError, match=f"--settings {path}: cannot be read"):
             read_settings(path)
+
+
+def test_weights_is_short_for_a_setting():
+    given = parser("m", "d").parse_args(["--weights", "imagenet", "--set", "network.backbone=keras_vgg16"])
+    settings, _ = read_settings(None, assignments(given))
+    assert (settings.network.weights, settings.network.backbone) == ("imagenet", "keras_vgg16")
+    assert assignments(parser("m", "d").parse_args(["--set", "seed=1"])) == ["seed=1"]
