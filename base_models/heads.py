@@ -16,7 +16,9 @@ SCALE = 10.0  # px per unit of a coordinate head's output; about the spread of l
 
 
 def dense(blocks, slots, size, rate, gives, dense_layers=2, dense_units=720, dense_norm=True):
-    """Flatten, hidden layers with dropout, linear coordinates. No sigmoid or ReLU: positions are not bounded.
+    """Flatten, hidden layers with dropout, linear coordinates, as Krizhevsky et al. 2012 end.
+
+    No sigmoid or ReLU: positions are not bounded.
 
     Args:
         blocks: list of Keras tensors, the last one is used.

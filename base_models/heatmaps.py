@@ -23,7 +23,7 @@ def argmax(maps, heat):
 
 def centre_of_mass(maps, heat):
     """Weighted argmax: the heat of all cells that have at least half of the highest one's, so that what is far away
-    and faint does not pull. Sub-pixel, after the centroids of Bulat and Tzimiropoulos 2016 (arXiv:1609.01743)."""
+    and faint does not pull. Sub-pixel; compare the local soft-argmax of Bulat et al. 2021 (arXiv:2111.02360)."""
     warm = maps - ops.min(maps, axis=1, keepdims=True) if heat else ops.softmax(maps, axis=1)
     warm = warm + 1e-9  # a flat map has its middle
     warm = ops.where(warm >= ops.max(warm, axis=1, keepdims=True) / 2, warm, ops.zeros_like(warm))

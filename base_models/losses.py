@@ -20,12 +20,12 @@ def huber(error, spread, own):
 
 
 def mse(error, spread, own):
-    """Squared error, the competition's score."""
+    """Squared error (least squares, Legendre 1805): the competition's score."""
     return ops.square(error)
 
 
 def mae(error, spread, own):
-    """L1: absolute error."""
+    """L1: absolute error (least absolute deviations, Laplace 1793), for which a wrong label counts as any other."""
     return ops.abs(error)
 
 
@@ -39,7 +39,8 @@ def wing(error, spread, own):
 
 def gaussian_nll(error, spread, own):
     """Negative log-likelihood of a Gaussian whose spread the network also says: Nix and Weigend 1994 ("Estimating
-    the mean and variance of the target probability distribution"). `predict_spread` gives it as a radius."""
+    the mean and variance of the target probability distribution"). `base_models.predict.predict_spread` gives it as a
+    radius, in Python only: the radii of pages and predictions come from how much opinions differ, of any loss."""
     spread = ops.clip(spread, -3.0, 6.0)  # 0.05 to 400 px
     return 0.5 * ops.square(error * ops.exp(-spread)) + spread
 
@@ -65,14 +66,14 @@ GIVES = {"gaussian_nll": "spread", "map_mse": "heat", "map_cross_entropy": "logi
 
 
 def gaussian(squared, px):
-    """1 at the point, with a standard deviation of `px`. Relative to the nearest cell: between cells, or outside the
-    image, the map still has its peak."""
+    """1 at the point, with a standard deviation of `px`, as Tompson et al. 2014 (arXiv:1406.2984). Relative to the
+    nearest cell: between cells, or outside the image, the map still has its peak."""
     nearest = ops.min(squared, axis=(-2, -1), keepdims=True)
     return ops.exp((nearest - squared) / (2 * px**2))
 
 
 def disc(squared, px):
-    """1 within `px` of the point, and in the nearest cell; 0 elsewhere."""
+    """1 within `px` of the point, and in the nearest cell; 0 elsewhere: Papandreou et al. 2017 (arXiv:1701.01779)."""
     nearest = ops.min(squared, axis=(-2, -1), keepdims=True)
     return ops.cast(squared <= ops.maximum(nearest, px**2), "float32")
 

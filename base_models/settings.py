@@ -42,7 +42,7 @@ class NetworkSettings:
     dense_layers: int | None = None  # hidden layers of the dense head
     dense_units: int | None = None  # width of each; channels of the heat-map head
     dense_norm: bool | None = None  # whether batch norm follows each
-    decoding: str = "soft_argmax"  # of heat maps; argmax and centre_of_mass take a loss of maps
+    decoding: str = "soft_argmax"  # of heat maps, by their softmax; argmax and centre_of_mass take a loss of maps
     dropout_start: float | None = None  # rate after the first block
     dropout_step: float | None = None  # how much it rises from block to block
     dropout_ceiling: float | None = None  # and its highest value
