@@ -315,6 +315,26 @@ def test_every_format_answers_like_keras_for_any_number_of_faces(exported, ensem
     assert (loaded.training.size, loaded.training.channels, loaded.doubt, loaded.convention) == ((32, 32), 1, 0.5, 0)
 
 
+def test_the_convolutions_that_see_pixels_are_told_from_others():
+    onnx = pytest.importorskip("onnx")
+    numpy_helper, helper = onnx.numpy_helper, onnx.helper
+    shapes = {  # kernel, groups
+        "pixels": ((4, 1, 3, 3), 1),
+        "pixels of two networks": ((8, 1, 3, 3), 2),
+        "depthwise": ((8, 1, 3, 3), 8),
+        "later": ((8, 4, 1, 1), 1),
+        "later, of two": ((8, 4, 1, 1), 2),
+    }
+    kernels = [numpy_helper.from_array(np.zeros(shape, np.float32), name) for name, (shape, _) in shapes.items()]
+    nodes = [
+        helper.make_node("Conv", ["x", name], [f"{name} y"], name, **({"group": groups} if groups > 1 else {}))
+        for name, (_, groups) in shapes.items()
+    ]
+    graph = helper.make_graph([*nodes, helper.make_node("Relu", ["x"], ["z"], "relu")], "g", [], [], kernels)
+    assert export_formats._first_convolutions(graph, 1) == ["pixels", "pixels of two networks"]
+    assert export_formats._first_convolutions(graph, 3) == []
+
+
 @pytest.mark.slow
 def test_a_file_answers_by_its_own_convention_only(exported):
     loaded = load_exported(exported("onnx"))
