@@ -9,6 +9,7 @@ from reports.markup import chart_card, document, json_block, text
 from reports.words import counted
 
 TITLE = "Networks compared"
+NEARLY = 1.05  # times the best error: intervals do not tell, since all networks answer the same few persons
 
 
 def build_comparison(rows, path, title=TITLE):
@@ -71,14 +72,14 @@ def _lede(rows, known):
 
 
 def findings(known, failed):
-    """List of (lead, sentence): which network is the most accurate, which is as good for less, and what is missing.
+    """List of (lead, sentence): which network is the most accurate, which nearly so for less, and what is missing.
 
     Args:
         known: rows with figures, the most accurate first.
         failed: rows without.
     """
     found = [("Most accurate", _best(known[0]))] if known else [("Nothing to compare", "No network has figures.")]
-    found += [("As good for less", line) for line in filter(None, [_thrifty(known)])]
+    found += [("Nearly as good for less", line) for line in filter(None, [_thrifty(known)])]
     if len(known) > 1:
         quick = min(known, key=lambda row: row["ms_64"])
         score = charts.error(quick)[0]
@@ -95,18 +96,17 @@ def _best(row):
 
 
 def _thrifty(known):
-    """The cheapest network that chance alone may have put behind the best, where it is much cheaper."""
+    """The cheapest network that is nearly as accurate as the best, where it is much cheaper."""
     if len(known) < 2:
         return None
     best = known[0]
-    value, _, high = charts.error(best)
-    near = [row for row in known if charts.error(row)[0] <= (high or value)]
+    near = [row for row in known if charts.error(row)[0] <= NEARLY * charts.error(best)[0]]
     cheap = min(near, key=lambda row: row["multiply_adds"])
     times = best["multiply_adds"] / max(cheap["multiply_adds"], 1)
     if times < 1.5:
         return None
     score = charts.error(cheap)[0]
-    less = f"{times:.1f} times fewer multiply-adds, within the interval of the best."
+    less = f"{times:.1f} times fewer multiply-adds, within {100 * (NEARLY - 1):.0f} % of the best."
     return f"{cheap['network']}: {score:.2f} px with {less}"
 
 
