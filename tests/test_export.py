@@ -292,24 +292,26 @@ def exported(ensemble, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "int8", "tolerance"),
+    ("kind", "int8", "px"),
     [
-        ("onnx", False, PARITY),
-        ("onnx", True, 3.0),
-        ("litert", False, PARITY),
-        ("litert", True, 3.0),
-        ("openvino", False, PARITY),
-        ("saved_model", False, PARITY),
+        ("onnx", False, (PARITY, PARITY)),
+        ("onnx", True, (3.0, 0.3)),
+        ("litert", False, (PARITY, PARITY)),
+        ("litert", True, (3.0, 0.1)),
+        ("openvino", False, (PARITY, PARITY)),
+        ("saved_model", False, (PARITY, PARITY)),
     ],
 )
-def test_every_format_answers_like_keras_for_any_number_of_faces(exported, ensemble, kind, int8, tolerance):
-    loaded = load_exported(exported(kind, int8), threads=1)
+def test_every_format_answers_like_keras_for_any_number_of_faces(exported, ensemble, kind, int8, px):
+    """In 8 bits networks as little trained as these give way where they know nothing."""
+    (largest, typical), loaded = px, load_exported(exported(kind, int8), threads=1)
     for n in (2, 1, 0, 67):
         images = np.resize(FACES.images, (n, 32, 32, 1))
         found, radii = loaded.predict(images, np.zeros(n, int))
         points, own = ensemble.predict(images, np.zeros(n, int))
-        np.testing.assert_allclose(found["ensemble"], points["ensemble"], atol=tolerance)
-        np.testing.assert_allclose(radii, own, atol=tolerance)
+        for answers, wanted in ((found["ensemble"], points["ensemble"]), (radii, own)):
+            np.testing.assert_allclose(answers, wanted, atol=largest)
+            assert n == 0 or np.median(np.abs(answers - wanted)) <= typical
     assert loaded.training.schema is KAGGLE15
     np.testing.assert_array_equal(loaded.training.typical, TRAINING.typical)
     assert (loaded.training.size, loaded.training.channels, loaded.doubt, loaded.convention) == ((32, 32), 1, 0.5, 0)
@@ -333,6 +335,27 @@ def test_the_convolutions_that_see_pixels_are_told_from_others():
     graph = helper.make_graph([*nodes, helper.make_node("Relu", ["x"], ["z"], "relu")], "g", [], [], kernels)
     assert export_formats._first_convolutions(graph, 1) == ["pixels", "pixels of two networks"]
     assert export_formats._first_convolutions(graph, 3) == []
+
+
+def test_litert_does_not_round_where_the_cells_of_a_map_lie():
+    """Weights of 1,024 numbers and more are rounded, and a map of the default network has 576 cells."""
+    pytest.importorskip("ai_edge_litert")
+    import keras
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    from base_models.heatmaps import MapPositions
+
+    model = keras.Sequential([keras.Input((24, 24, 17), 1), MapPositions((96, 96))])
+    function = tf.function(lambda maps: {"points": model(maps)}, [tf.TensorSpec((1, 24, 24, 17))])
+    maps = np.random.default_rng(0).normal(0, 3, (1, 24, 24, 17)).astype(np.float32)
+    (content,) = export_formats.converted("litert", function, maps, True, None).values()
+    loaded = Interpreter(model_content=content)
+    loaded.allocate_tensors()
+    loaded.set_tensor(loaded.get_input_details()[0]["index"], maps)
+    loaded.invoke()
+    found = loaded.get_tensor(loaded.get_output_details()[0]["index"])
+    np.testing.assert_allclose(found, model(maps), atol=1e-3)
 
 
 @pytest.mark.slow
