@@ -1,8 +1,9 @@
 """Train networks alike and compare them: python -m base_models.compare --data PATH --run DIR --networks vgg,resnet.
 
 Every network is trained as the base of a run of its own, RUN/<network>, with the same data, split, seed and epochs. The
-same command again goes on where it was stopped; what is finished is loaded. A network that cannot be trained says why
-in its row and ends no other. RUN/NAME/settings.json is what `--settings` of a command on RUN/NAME takes.
+same command again goes on where it was stopped; what is finished is not trained or measured again. A network that
+cannot be trained says why in its row and ends no other. RUN/NAME/settings.json is what `--settings` of a command on
+RUN/NAME takes.
 RUN/comparison.json and comparison.html are replaced after every network.
 """
 
@@ -15,6 +16,7 @@ from data.errors import DataError, ProjectError, UsageError, command, one_line
 
 RESULTS, PAGE = "comparison.json", "comparison.html"
 SETTINGS = "settings.json"  # of a network, in RUN/NAME, as --settings takes them
+FIGURES = "figures.json"  # of a network, in RUN/NAME: its row, and what it was measured of
 OWN = ("network.", "train.", "augment.", "teachers.")  # what may differ between networks; what is held out may not
 WAITING = "not trained yet"
 
@@ -72,11 +74,22 @@ def _trained(faces, settings, run, seed, parts, test):
     """The row of one network. Its settings are kept for the commands that go on with its run."""
     from base_models.base import train_base
     from base_models.measure import measure_network
-    from data.storage import write_json
+    from data.storage import read_json, write_json
 
     base = train_base(faces, settings, run, seed)
     write_json(run / SETTINGS, dataclasses.asdict(settings))
-    return measure_network(base, faces, parts, settings.ensemble, test)
+    measured = {
+        "weights": base.part.fingerprint(),
+        "ensemble": dataclasses.asdict(settings.ensemble),
+        "test": None if test is None else test.digest(),
+    }
+    if (run / FIGURES).exists():
+        found = read_json(run / FIGURES)
+        if found.get("measured") == measured:
+            return found["row"]
+    row = measure_network(base, faces, parts, settings.ensemble, test)
+    write_json(run / FIGURES, {"measured": measured, "row": row})
+    return row
 
 
 def _why(error):

@@ -172,18 +172,38 @@ def test_the_table_is_aligned_with_the_most_accurate_first(place):
 
 
 @pytest.mark.slow
-def test_the_same_command_again_trains_nothing(place, capsys):
+def test_the_same_command_again_trains_and_measures_nothing(place, capsys):
     before, old = tiny.files(place / "run"), rows(place / "run")
     assert len(run(compare.main, *place.options).splitlines()) == len(place.said)
     assert " 1/1 " not in capsys.readouterr().err
     after = tiny.files(place / "run")
     assert before.keys() == after.keys()
     assert {name for name in before if before[name] != after[name]} <= {"comparison.json", "comparison.html"}
-    timed = ("ms_1", "ms_64")
-    for name, row in rows(place / "run").items():
-        assert {k: v for k, v in row.items() if k not in timed} == {
-            k: v for k, v in old[name].items() if k not in timed
-        }
+    assert rows(place / "run") == old  # with the same milliseconds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("other", "key"),
+    [(["--test", "synthetic:8"], "test_rows"), (["--set", "ensemble.flip=false"], "flip")],
+    ids=["test", "ensemble"],
+)
+def test_what_was_measured_otherwise_is_measured_again(place, tmp_path, other, key):
+    shutil.copytree(place / "run", tmp_path / "run")
+    run(compare.main, *place.options, "--run", tmp_path / "run", *other)
+    old, new = rows(place / "run")["nose_tiny"], rows(tmp_path / "run")["nose_tiny"]
+    assert old["scores"].keys() == new["scores"].keys()
+    assert old[key] != new[key]
+
+
+@pytest.mark.slow
+def test_damaged_figures_are_not_taken_over(place, tmp_path):
+    shutil.copytree(place / "run", tmp_path / "run")
+    path = tmp_path / "run" / "nose_tiny" / "figures.json"
+    path.write_text(path.read_text().replace('"epochs": 1', '"epochs": 2'))
+    said = run(compare.main, *place.options, "--run", tmp_path / "run")
+    assert f"nose_tiny: {path}: damaged" in said
+    assert "scores" in rows(tmp_path / "run")["nose_small"]
 
 
 @pytest.mark.slow

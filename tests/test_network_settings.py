@@ -68,11 +68,14 @@ def test_dropout_rises_with_depth_to_its_ceiling(start, step, ceiling, rates):
         ("wide256", {"dropout_head": 0.5}, [0, 0, 0, 0, 0, 0.5]),
         ("wide256", {"dropout_ceiling": 0.3, "dropout_start": 0.1}, [0.1, 0.12, 0.14, 0.16, 0.18, 0.35]),
         ("simple_cnn", {}, [0]),
+        ("medium", {}, [0, 0, 0, 0, 0, 0.2]),
+        ("large", {}, [0, 0, 0, 0, 0, 0.2]),
+        ("points68", {}, [0, 0, 0, 0, 0, 0.6]),
         ("alexnet", {"dropout_head": 0.4}, [0, 0.02, 0.04, 0.06, 0.4, 0.4]),
     ],
 )
 def test_a_network_has_its_own_dropout_where_nothing_else_is_asked_for(backbone, wanted, rates):
-    padding = {"padding": "same"} if backbone == "wide256" else {}
+    padding = {} if backbone in ("simple_cnn", "alexnet") else {"padding": "same"}
     model = build_network(NetworkSettings(backbone=backbone, **SMALL, **wanted, **padding), SLOTS, SHAPE)
     assert [layer.full_rate for layer in dropouts(model)] == pytest.approx(rates)
 

@@ -265,6 +265,11 @@ def test_dense_layers_see_as_many_numbers_as_in_the_seed_systems(name, shape, nu
     assert model.get_layer("flatten").output.shape == (None, numbers)
 
 
+def test_points68_has_as_many_numbers_as_in_its_seed_system():
+    """Five convolutions of 696,320, the hidden layer's 8,389,632 and 139,400 for 68 points."""
+    assert parameters(build_network(NetworkSettings(backbone="points68"), 68, (224, 224, 1))) == 9_225_352
+
+
 @pytest.mark.parametrize(
     ("name", "fields", "shape"),
     [
