@@ -4,6 +4,7 @@ A pair is run back to back, so that whatever else the machine does slows both; a
 ratios. CPU seconds are given beside those of the clock: they leave out what other programs took.
 """
 
+import importlib.metadata
 import multiprocessing
 import os
 import platform
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from data.storage import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results.json"
+LIBRARIES = ("tensorflow", "keras", "jax", "torch", "onnxruntime", "ai-edge-litert", "openvino", "pandas")
 
 
 def once(function):
@@ -93,9 +95,18 @@ def machine():
         "cores": os.cpu_count(),
         "instructions": wide,
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+        "system": platform.platform(),
         "python": platform.python_version(),
+        "libraries": {name: version for name in LIBRARIES if (version := _version(name))},
         "load": os.getloadavg()[0],
     }
+
+
+def _version(library):
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def record(name, command, rows, **about):

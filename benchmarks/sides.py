@@ -1,9 +1,12 @@
-"""A side of a pair in a process of its own, which waits while the other one is measured.
+"""A side of a pair in a process of its own, which stands still while the other one is measured.
 
 Two libraries in one process would share its threads and its memory, and whichever was imported first would choose them.
+Standing still is SIGSTOP: a library's threads may go on spinning long after their work.
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -22,18 +25,29 @@ class Side:
 
     def __init__(self, *arguments):
         command = [sys.executable, *map(str, arguments)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # In a group of its own, so that its workers stand still too; in this session, so that the system ends it where
+        # this process is lost.
+        own = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "process_group": 0}
+        self.process = subprocess.Popen(command, **own)
         self.about = self._said()
+        self._tell(signal.SIGSTOP)
 
     def once(self):
         """(seconds, CPU seconds) of one run there."""
+        self._tell(signal.SIGCONT)
         self.process.stdin.write("once\n")
         self.process.stdin.flush()
-        return tuple(self._said())
+        taken = tuple(self._said())
+        self._tell(signal.SIGSTOP)
+        return taken
 
     def end(self):
-        self.process.stdin.close()
-        self.process.wait()
+        self._tell(signal.SIGCONT)
+        with self.process:  # closes its streams, then waits
+            pass
+
+    def _tell(self, number):
+        os.killpg(self.process.pid, number)
 
     def _said(self):
         line = self.process.stdout.readline()

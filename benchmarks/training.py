@@ -188,6 +188,7 @@ def main():
     rows = [against_torch(a, network) for network in networks]
     rows += [augmented(a, network) for network in networks]
     told = " ".join(f"--network {network}" for network in networks)
+    told += f" --faces {a.faces} --pairs {a.pairs}"
     record("training", f"python benchmarks/training.py --data REPLICA {told}", rows, faces=a.faces)
 
 

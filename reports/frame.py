@@ -66,8 +66,9 @@ def embedded(plots):
     from bokeh.document import Document
 
     page = Document()
-    for plot in plots.values():
-        page.add_root(plot)
+    with page.models.freeze():  # or each plot makes it look through all of them again
+        for plot in plots.values():
+            page.add_root(plot)
     names = {}
     made = _renamed(page.to_json(deferred=False), names)
     return {"document": made, "roots": {names[plot.id]: f"chart-{name}" for name, plot in plots.items()}}

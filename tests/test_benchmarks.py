@@ -6,9 +6,11 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import tiny
 
@@ -18,6 +20,7 @@ sys.path.insert(0, str(BENCHMARKS))
 import measure  # noqa: E402
 import pages  # noqa: E402
 import reading  # noqa: E402
+import sides  # noqa: E402
 import specialists_cost  # noqa: E402
 import table  # noqa: E402
 import time_to_score  # noqa: E402
@@ -54,6 +57,37 @@ def test_both_sides_are_run_in_turns_and_compared_pair_by_pair(clock):
     assert found["ours"] == {"seconds": 2, "quartiles": [1, 100], "least": 1, "cpu_seconds": 1}
     assert found["alternative"]["seconds"] == 8
     assert found["cpu_ratio"] == 3
+
+
+SPINNING = """
+import sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from sides import serve
+def spin():
+    while True:
+        pass
+threading.Thread(target=spin, daemon=True).start()
+serve(lambda: (lambda: time.sleep(0.02), {"setting": "spins"}))
+"""
+
+
+def state(pid):
+    """Of a process, once its threads have had time to hear of a signal."""
+    time.sleep(0.2)
+    return psutil.Process(pid).status()
+
+
+def test_a_side_stands_still_while_it_is_not_its_turn():
+    side = sides.Side("-c", SPINNING, BENCHMARKS)
+    try:
+        assert side.about == {"setting": "spins"}
+        for _ in range(2):
+            clock, _ = side.once()
+            assert clock >= 0.02
+            assert state(side.process.pid) == psutil.STATUS_STOPPED
+    finally:
+        side.end()
+    assert side.process.returncode == 0
 
 
 def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkeypatch, capsys):

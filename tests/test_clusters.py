@@ -14,7 +14,7 @@ import psutil
 import pytest
 from deeds import do
 from killing import ROOT, differing
-from test_jobs import LONG, POINTS, finish, start, trained
+from test_jobs import LONG, POINTS, finish, same_by_others, start, trained
 
 from base_models.jobs import RESTARTS, Where, WorkerLost
 from data.errors import ProjectError
@@ -167,6 +167,11 @@ def test_a_worker_that_is_killed_in_mid_run_changes_no_byte(cluster, tmp_path):
     assert process.returncode == 0, err
     assert len(re.findall("its worker was lost", err)) == 1
     assert differing(trained(tmp_path / "cluster"), trained(tmp_path / "plain")) == []
+
+
+@pytest.mark.cluster
+def test_a_comparison_and_a_sweep_are_the_same_on_a_cluster(cluster, tmp_path):
+    same_by_others(tmp_path, f"--cluster={cluster[0]}")
 
 
 @pytest.mark.cluster

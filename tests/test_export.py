@@ -492,7 +492,8 @@ def test_what_cannot_be_converted_is_said_before_anything_is_loaded(monkeypatch,
 
 BLOCKED = """
 import sys
-for name in ("tensorflow", "keras", "tf2onnx", "onnx", "jax", "torch"):
+missing = "tensorflow keras keras_tuner tf2onnx onnx jax torch pandas scipy sklearn bokeh tornado tqdm joblib"
+for name in missing.split():
     sys.modules[name] = None
 import numpy as np
 from specialists.predictor import Predictor
@@ -503,8 +504,9 @@ print(np.array2string(face["nose_tip"], precision=6), face.radii.shape)
 
 
 @pytest.mark.slow
-def test_a_predictor_runs_from_the_file_where_tensorflow_and_keras_cannot_be_imported(exported):
-    path = exported("onnx")
+@pytest.mark.parametrize("kind", ["onnx", "litert", "openvino"])
+def test_a_predictor_runs_from_the_file_where_tensorflow_and_keras_cannot_be_imported(exported, kind):
+    path = exported(kind)
     root = Path(__file__).parent.parent
     said = subprocess.run(
         [sys.executable, "-c", BLOCKED, str(path)], cwd=root, capture_output=True, text=True, check=False

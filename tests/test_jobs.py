@@ -461,9 +461,14 @@ def test_a_signal_ends_all_workers_and_the_same_command_goes_on(tmp_path, number
 
 @pytest.mark.slow
 def test_a_comparison_and_a_sweep_are_the_same_with_jobs(tmp_path):
+    same_by_others(tmp_path, "--jobs=2")
+
+
+def same_by_others(tmp_path, where):
+    """A comparison and a sweep leave the same bytes as without an option to train apart."""
     plain, several = tmp_path / "plain", tmp_path / "several"
     networks = ["--networks=nose_tiny,nose_small", f"--set=network.backbone={NetworkSettings().backbone}"]
-    for folder, more in ((plain, []), (several, ["--jobs=2"])):
+    for folder, more in ((plain, []), (several, [where])):
         finish("base_models.compare", folder, *networks, "--epochs=1", *more)
         finish("tuning.sweep", folder, "--vary=train.learning_rate=1e-3,1e-4", "--seeds=1", "--epochs=1", *more)
     weights = {p.relative_to(plain) for p in plain.rglob("weights.npz")}

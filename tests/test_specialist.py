@@ -189,6 +189,14 @@ def test_a_loaded_specialist_predicts_as_the_trained_one_whatever_its_network_di
     np.testing.assert_array_equal(load_specialist(world.folder, "left_eye_center").predict(images, shapes), before)
 
 
+def test_specialists_of_one_shape_train_in_one_network(world, tmp_path, monkeypatch):
+    def built(*arguments):
+        raise AssertionError(f"another network was built: {arguments}")
+
+    monkeypatch.setattr("specialists.specialist.build_network", built)
+    assert world.specialist("right_eye_center", tmp_path)["epochs"] == 2
+
+
 def test_its_weights_do_not_depend_on_what_was_trained_before(world, tmp_path):
     world.specialist("right_eye_center", tmp_path / "a")
     world.specialist("left_eye_center", tmp_path / "b")  # now with a used network and optimiser
