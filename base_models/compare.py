@@ -12,11 +12,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from base_models.options import add_jobs_options, assignments, jobs_of, parser, read_options
-from data.errors import DataError, ProjectError, UsageError, command, one_line
+from data.errors import DataError, ProjectError, RunError, UsageError, command, one_line
 
 RESULTS, PAGE = "comparison.json", "comparison.html"
 SETTINGS = "settings.json"  # of a network, in RUN/NAME, as --settings takes them
 FIGURES = "figures.json"  # of a network, in RUN/NAME: its row, and what it was measured of
+FORMAT = 1  # of that: another one where rows are measured in another way
 OWN = ("network.", "train.", "augment.", "teachers.")  # what may differ between networks; what is held out may not
 WAITING = "not trained yet"
 
@@ -57,7 +58,7 @@ def compare(faces, settings, run, seed, where=None, test=None):
             try:
                 if name in failed:
                     raise failed[name]
-                rows[place] = {"network": name, **_trained(faces, own, Path(run) / name, seed, parts, test)}
+                rows[place] = _trained(faces, own, Path(run) / name, seed, parts, test) | {"network": name}
             except OSError:  # such as a full disk, which the next network would find full too
                 raise
             except Exception as error:
@@ -74,22 +75,48 @@ def _trained(faces, settings, run, seed, parts, test):
     """The row of one network. Its settings are kept for the commands that go on with its run."""
     from base_models.base import train_base
     from base_models.measure import measure_network
-    from data.storage import read_json, write_json
+    from base_models.precision import machine
+    from data.storage import sha256_of, write_json
 
     base = train_base(faces, settings, run, seed)
     write_json(run / SETTINGS, dataclasses.asdict(settings))
     measured = {
-        "weights": base.part.fingerprint(),
+        "format": FORMAT,
+        "base": sha256_of(base.part.folder / "manifest.json"),  # of its history, too
         "ensemble": dataclasses.asdict(settings.ensemble),
-        "test": None if test is None else test.digest(),
+        "test": None if test is None else [test.digest(), test.source],
+        "machine": machine(),
     }
-    if (run / FIGURES).exists():
-        found = read_json(run / FIGURES)
-        if found.get("measured") == measured:
-            return found["row"]
-    row = measure_network(base, faces, parts, settings.ensemble, test)
-    write_json(run / FIGURES, {"measured": measured, "row": row})
+    row = kept_row(run, measured)
+    if row is None:
+        row = measure_network(base, faces, parts, settings.ensemble, test)
+        write_json(run / FIGURES, {"measured": measured, "row": row})
     return row
+
+
+def kept_row(run, measured):
+    """The row that a network's run, a Path, has been given before.
+
+    Args:
+        run: its folder.
+        measured: a JSON object, what it must have been measured of.
+
+    Returns:
+        dict; None where there is no such row, or its file is damaged, which is told: it is measured again.
+    """
+    from base_models.progress import say
+    from data.storage import read_json
+
+    path = run / FIGURES
+    if not path.exists():
+        return None
+    try:
+        found = read_json(path)
+    except RunError as error:
+        say(f"{error}; measured again")
+        return None
+    row = found.get("row")
+    return row if found.get("measured") == measured and isinstance(row, dict) and "scores" in row else None
 
 
 def _why(error):

@@ -12,14 +12,15 @@ end (RssAnon). Images are read by position, so pages of the set's file belong to
 """
 
 import argparse
+import contextlib
 import json
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 from measure import pairs, record
+from sides import Side, serve
 
 DRAWN = 500
 SMALL = 3000
@@ -77,7 +78,7 @@ class Some:
 
 
 def side(data):
-    """A process that trains: answers every line on stdin with one JSON object."""
+    """The process of a set, as `sides.serve` takes it."""
     from base_models.options import load_keras
 
     load_keras()
@@ -100,15 +101,12 @@ def side(data):
     model = build_network(NetworkSettings(), len(faces.schema.slot_names), (*faces.size, faces.images.shape[-1]))
     compile_network(model, settings)
     train = Some(model, Batches(split.train, split.train.slots, AugmentSettings(), settings.batch_size, 0, 0))
-    print(json.dumps(told), flush=True)
-    for line in sys.stdin:
-        if line.strip() == "end":
-            validation_scores(predict(model, split.validation.images), split.validation.slots)
-            print(json.dumps(memory()), flush=True)
-            return
-        clock, cpu = time.perf_counter(), time.process_time()
-        train()
-        print(json.dumps([time.perf_counter() - clock, time.process_time() - cpu]), flush=True)
+
+    def last():
+        validation_scores(predict(model, split.validation.images), split.validation.slots)
+        return memory()
+
+    return train, told, last
 
 
 def memory():
@@ -118,21 +116,6 @@ def memory():
     return {name: round(int(numbers[name][0]) * 1024 / 1e6) for name in ("VmHWM", "VmRSS", "RssAnon", "RssFile")}
 
 
-class Side:
-    """The other end of `side`."""
-
-    def __init__(self, data):
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--side", str(data)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.started = json.loads(self.process.stdout.readline())
-
-    def ask(self, line="go"):
-        """What the process answers."""
-        print(line, file=self.process.stdin, flush=True)
-        return json.loads(self.process.stdout.readline())
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("large"), help="default: %(default)s")
@@ -140,7 +123,10 @@ def main():
     parser.add_argument("--small", type=int, default=SMALL, help="faces of the small one (default: %(default)s)")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     a = parser.parse_args()
-    side(a.side) if a.side else compare(a.folder, a.faces, a.small)
+    if a.side:
+        serve(lambda: side(a.side))
+    else:
+        compare(a.folder, a.faces, a.small)
 
 
 def compare(folder, count, small_count):
@@ -151,14 +137,16 @@ def compare(folder, count, small_count):
         started = time.perf_counter()
         write_set(place, count)
         print(f"{place}: written in {time.perf_counter() - started:.0f} s")
-    large, small = Side(place), Side(f"synthetic:{small_count}")
-    row = {
-        "what": f"{BATCHES} batches of {count:,} faces on disk, against {small_count:,} in memory",
-        "images": BATCHES * BATCH,
-        "target": 0.9,
-        **pairs(large, small, PAIRS, timed=Side.ask),
-    }
-    kept = {"large": {**large.started, **large.ask("end")}, "small": {**small.started, **small.ask("end")}}
+    sources = {"large": place, "small": f"synthetic:{small_count}"}
+    with contextlib.ExitStack() as stack:
+        sides = {name: stack.enter_context(Side(__file__, "--side", data)) for name, data in sources.items()}
+        row = {
+            "what": f"{BATCHES} batches of {count:,} faces on disk, against {small_count:,} in memory",
+            "images": BATCHES * BATCH,
+            "target": 0.9,
+            **pairs(sides["large"], sides["small"], PAIRS, timed=Side.once),
+        }
+        kept = {name: {**one.about, **one.last()} for name, one in sides.items()}
     record("larger", f"python benchmarks/larger.py --folder FOLDER --faces {count}", [row], memory_mb=kept)
     print(json.dumps(kept))
 

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from data.storage import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results.json"
-LIBRARIES = ("tensorflow", "keras", "jax", "torch", "onnxruntime", "ai-edge-litert", "openvino", "pandas")
+LIBRARIES = ("tensorflow", "keras", "jax", "torch", "onnxruntime", "ai-edge-litert", "openvino")
+LIBRARIES += ("numpy", "pandas", "opencv-python-headless", "bokeh")
 
 
 def once(function):

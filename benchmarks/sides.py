@@ -4,6 +4,7 @@ Two libraries in one process would share its threads and its memory, and whichev
 Standing still is SIGSTOP: a library's threads may go on spinning long after their work.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from measure import once
 
 
 class Side:
-    """A process that runs its side once whenever it is told to.
+    """A process that runs its side once whenever it is told to. A context: it does not outlive it.
 
     Args:
         arguments: of Python; the program there calls `serve`.
@@ -26,25 +27,39 @@ class Side:
     def __init__(self, *arguments):
         command = [sys.executable, *map(str, arguments)]
         # In a group of its own, so that its workers stand still too; in this session, so that the system ends it where
-        # this process is lost.
+        # this process is killed while it stands still.
         own = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "process_group": 0}
         self.process = subprocess.Popen(command, **own)
-        self.about = self._said()
+        try:
+            self.about = self._said()
+        except BaseException:  # Ctrl-C goes to this process's group only
+            self.__exit__()
+            raise
         self._tell(signal.SIGSTOP)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        with contextlib.suppress(ProcessLookupError):
+            self._tell(signal.SIGKILL)
+        with self.process:
+            pass
 
     def once(self):
         """(seconds, CPU seconds) of one run there."""
-        self._tell(signal.SIGCONT)
-        self.process.stdin.write("once\n")
-        self.process.stdin.flush()
-        taken = tuple(self._said())
-        self._tell(signal.SIGSTOP)
-        return taken
+        return tuple(self._asked("once"))
 
-    def end(self):
+    def last(self):
+        """A JSON object: what the side tells in the end."""
+        return self._asked("last")
+
+    def _asked(self, line):
         self._tell(signal.SIGCONT)
-        with self.process:  # closes its streams, then waits
-            pass
+        print(line, file=self.process.stdin, flush=True)
+        said = self._said()
+        self._tell(signal.SIGSTOP)
+        return said
 
     def _tell(self, number):
         os.killpg(self.process.pid, number)
@@ -60,10 +75,11 @@ def serve(make):
     """Be a side until the other end closes.
 
     Args:
-        make: function to (what to run, JSON object about it). What it and the other prints goes to stderr.
+        make: function to (what to run, JSON object about it, function to the JSON object that it tells in the end).
+            What these and others print goes to stderr.
     """
     answers, sys.stdout = sys.stdout, sys.stderr
-    function, about = make()
+    function, about, last = make()
     print(json.dumps(about), file=answers, flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(once(function)), file=answers, flush=True)
+    for line in sys.stdin:
+        print(json.dumps(last() if line.strip() == "last" else once(function)), file=answers, flush=True)

@@ -11,6 +11,7 @@ not the blur, noise and patches of ours. Nothing is validated or stored.
 """
 
 import argparse
+import contextlib
 import functools
 import importlib.util
 import sys
@@ -122,7 +123,7 @@ def ours(data, count, network):
     load_keras()
     trainer, rates = best_trainer(*read(data, count), network)
     about = {"setting": trainer.settings.train.precision, "probed": {name: round(r, 1) for name, r in rates.items()}}
-    return trainer.epoch, about | {"parameters": parameters(trainer.model)}
+    return trainer.epoch, about | {"parameters": parameters(trainer.model)}, dict
 
 
 def theirs(data, count, network):
@@ -134,7 +135,7 @@ def theirs(data, count, network):
     labels = np.ascontiguousarray(faces.slots)
     arrays = {"images": np.array(faces.images), "labels": labels, "mirror": faces.schema.slot_mirror, "anchor": anchor}
     trainer, about = best_trainer(arrays, settings, network)
-    return trainer.epoch, about
+    return trainer.epoch, about, dict
 
 
 SIDES = {"ours": ours, "torch": theirs}
@@ -143,15 +144,14 @@ SIDES = {"ours": ours, "torch": theirs}
 def against_torch(a, network):
     """The row of a network: ours against PyTorch."""
     arguments = (__file__, "--data", a.data, "--faces", a.faces, "--network", network, "--side")
-    sides = {name: Side(*arguments, name) for name in SIDES}
-    about = {name: side.about for name, side in sides.items()}
-    for name, said in about.items():
-        print(f"{network}, {name}: {said['setting']}, {said['parameters']:,} parameters")
-    if about["ours"]["parameters"] != about["torch"]["parameters"]:
-        sys.exit(f"{network}: expected as many parameters on both sides; received {about}")
-    row = pairs(sides["ours"], sides["torch"], a.pairs, Side.once)
-    for side in sides.values():
-        side.end()
+    with contextlib.ExitStack() as stack:
+        sides = {name: stack.enter_context(Side(*arguments, name)) for name in SIDES}
+        about = {name: side.about for name, side in sides.items()}
+        for name, said in about.items():
+            print(f"{network}, {name}: {said['setting']}, {said['parameters']:,} parameters")
+        if about["ours"]["parameters"] != about["torch"]["parameters"]:
+            sys.exit(f"{network}: expected as many parameters on both sides; received {about}")
+        row = pairs(sides["ours"], sides["torch"], a.pairs, Side.once)
     target = {"target": TARGETS[network]} if network in TARGETS else {}
     what = f"{network}: {about['ours']['setting']} against PyTorch: {about['torch']['setting']}"
     return {"what": what, "images": a.faces, **target, **row, "about": about}

@@ -4,6 +4,7 @@ sides of a comparison do the same work."""
 import dataclasses
 import importlib.util
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -60,34 +61,33 @@ def test_both_sides_are_run_in_turns_and_compared_pair_by_pair(clock):
 
 
 SPINNING = """
-import sys, threading, time
+import subprocess, sys, threading, time
 sys.path.insert(0, sys.argv[1])
 from sides import serve
 def spin():
     while True:
         pass
 threading.Thread(target=spin, daemon=True).start()
-serve(lambda: (lambda: time.sleep(0.02), {"setting": "spins"}))
+worker = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+serve(lambda: (lambda: time.sleep(0.02), {"worker": worker.pid}, lambda: {"done": True}))
 """
 
 
-def state(pid):
-    """Of a process, once its threads have had time to hear of a signal."""
-    time.sleep(0.2)
-    return psutil.Process(pid).status()
-
-
-def test_a_side_stands_still_while_it_is_not_its_turn():
-    side = sides.Side("-c", SPINNING, BENCHMARKS)
-    try:
-        assert side.about == {"setting": "spins"}
+def test_a_side_and_its_workers_stand_still_while_it_is_not_its_turn_and_end_with_it():
+    with sides.Side("-c", SPINNING, BENCHMARKS) as side:
+        family = [psutil.Process(pid) for pid in (side.process.pid, side.about["worker"])]
         for _ in range(2):
-            clock, _ = side.once()
-            assert clock >= 0.02
-            assert state(side.process.pid) == psutil.STATUS_STOPPED
-    finally:
-        side.end()
-    assert side.process.returncode == 0
+            assert side.once()[0] >= 0.02
+            time.sleep(0.2)  # until all threads have heard of it
+            assert {process.status() for process in family} == {psutil.STATUS_STOPPED}
+        assert side.last() == {"done": True}
+    assert side.process.returncode == -signal.SIGKILL
+    assert not [p for p in psutil.wait_procs(family[1:], 5)[1] if p.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_side_that_ends_by_itself_ends_the_benchmark():
+    with pytest.raises(SystemExit, match="a side has ended with status 3"):
+        sides.Side("-c", "raise SystemExit(3)")
 
 
 def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkeypatch, capsys):

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from base_models.pretrained import APPLICATIONS
 from base_models.settings import Settings
 from data.errors import ProjectError, UsageError, command
 from data.sources import read_training
+from data.storage import write_json
 from data.synthetic import make_files
 from reports import comparison_charts as charts
 from reports.bootstrap import resamples, trimmed_interval
@@ -197,13 +199,30 @@ def test_what_was_measured_otherwise_is_measured_again(place, tmp_path, other, k
 
 
 @pytest.mark.slow
-def test_damaged_figures_are_not_taken_over(place, tmp_path):
+def test_damaged_figures_are_told_and_measured_again(place, tmp_path, capsys):
     shutil.copytree(place / "run", tmp_path / "run")
-    path = tmp_path / "run" / "nose_tiny" / "figures.json"
+    path, old = tmp_path / "run" / "nose_tiny" / "figures.json", rows(place / "run")["nose_tiny"]
     path.write_text(path.read_text().replace('"epochs": 1', '"epochs": 2'))
-    said = run(compare.main, *place.options, "--run", tmp_path / "run")
-    assert f"nose_tiny: {path}: damaged" in said
-    assert "scores" in rows(tmp_path / "run")["nose_small"]
+    run(compare.main, *place.options, "--run", tmp_path / "run")
+    assert re.search(rf"{re.escape(str(path))}: damaged: .*; measured again", capsys.readouterr().err)
+    new = rows(tmp_path / "run")["nose_tiny"]
+    assert (new["epochs"], new["scores"]) == (1, old["scores"])
+    assert json.loads(path.read_text())["row"]["epochs"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kept", "found"),
+    [
+        ({"measured": {"format": 1}, "row": {"scores": {}}}, {"scores": {}}),
+        ({"measured": {"format": 2}, "row": {"scores": {}}}, None),
+        ({"measured": {"format": 1}, "row": {"why": "not trained yet"}}, None),
+        ({"measured": {"format": 1}, "row": [1]}, None),
+        ({}, None),
+    ],
+)
+def test_a_row_is_kept_only_of_the_same_measurement(tmp_path, kept, found):
+    write_json(tmp_path / compare.FIGURES, kept)
+    assert compare.kept_row(tmp_path, {"format": 1}) == found
 
 
 @pytest.mark.slow

@@ -347,10 +347,11 @@ def test_litert_does_not_round_where_the_cells_of_a_map_lie():
     from base_models.heatmaps import MapPositions
 
     model = keras.Sequential([keras.Input((24, 24, 17), 1), MapPositions((96, 96))])
-    function = tf.function(lambda maps: {"points": model(maps)}, [tf.TensorSpec((1, 24, 24, 17))])
-    maps = np.random.default_rng(0).normal(0, 3, (1, 24, 24, 17)).astype(np.float32)
+    function = tf.function(lambda maps: {"points": model(maps)}, [tf.TensorSpec((None, 24, 24, 17))])
+    maps = np.random.default_rng(0).normal(0, 3, (2, 24, 24, 17)).astype(np.float32)
     (content,) = export_formats.converted("litert", function, maps, True, None).values()
     loaded = Interpreter(model_content=content)
+    loaded.resize_tensor_input(loaded.get_input_details()[0]["index"], maps.shape)
     loaded.allocate_tensors()
     loaded.set_tensor(loaded.get_input_details()[0]["index"], maps)
     loaded.invoke()

@@ -75,6 +75,14 @@ def test_a_flat_map_is_decoded_to_a_place_in_the_image(decoding, gives, value):
         np.testing.assert_allclose(found, 47.5, atol=1e-3)
 
 
+def test_images_that_are_not_square_have_cells_that_are_not():
+    """A 60 x 80 px image under 4 rows of 15 px and 5 columns of 16 px."""
+    maps = np.full((2, 4, 5, 2), -40.0, np.float32)
+    maps[0, 1, 3, 0] = maps[0, 3, 0, 1] = maps[1, 0, 4, 0] = maps[1, 2, 2, 1] = 40
+    found = MapPositions((60, 80), "soft_argmax", "logits")(maps)[..., :2]
+    np.testing.assert_allclose(found, [[[55.5, 22], [7.5, 52]], [[71.5, 7], [39.5, 37]]], atol=1e-4)
+
+
 def test_the_spread_is_that_of_the_map():
     found = decode(np.log(bump(47.5, 47.5, 6.0) + 1e-9), "soft_argmax", "spread")
     assert found.shape == (1, 1, 3)

@@ -465,7 +465,7 @@ def test_a_comparison_and_a_sweep_are_the_same_with_jobs(tmp_path):
 
 
 def same_by_others(tmp_path, where):
-    """A comparison and a sweep leave the same bytes as without an option to train apart."""
+    """A comparison and a sweep leave the same weights, to the byte, as without an option to train apart."""
     plain, several = tmp_path / "plain", tmp_path / "several"
     networks = ["--networks=nose_tiny,nose_small", f"--set=network.backbone={NetworkSettings().backbone}"]
     for folder, more in ((plain, []), (several, [where])):

@@ -193,6 +193,7 @@ def test_specialists_of_one_shape_train_in_one_network(world, tmp_path, monkeypa
     def built(*arguments):
         raise AssertionError(f"another network was built: {arguments}")
 
+    world.specialist("left_eye_center", tmp_path)
     monkeypatch.setattr("specialists.specialist.build_network", built)
     assert world.specialist("right_eye_center", tmp_path)["epochs"] == 2
 

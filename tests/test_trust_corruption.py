@@ -11,6 +11,7 @@ import tiny
 from damage import REFUSED, STATUSES, damaged, ended, mutants, outcome
 from trust import sized
 
+from base_models.compare import kept_row
 from base_models.settings import read_settings
 from data import cache, kaggle
 from data.errors import RunError
@@ -38,6 +39,7 @@ STATES = {  # what searches, sweeps and comparisons keep: file to content
     "search.json": {"name": "resnet", "trials": [OUTCOME | {"trial": 0, "status": "COMPLETED"}], "confirmed": None},
     "search/settings.json": SEARCH,
     "comparison.json": {"networks": [{"network": "vgg", "scores": {"all": {"rmse": [1.25, 1.0, 1.5]}}}]},
+    "figures.json": {"measured": {"format": 1}, "row": {"scores": {"all": {"rmse": [1.25, 1.0, 1.5]}}}},
     "best.json": {"train": {"learning_rate": 0.00123, "epochs": 20}, "network": {"backbone": "vgg"}},
 }
 
@@ -135,9 +137,11 @@ RUN_FILES = {  # name: (file in the run, what is read from it)
     "results of a search": ("search.json", lambda run: read_json(run / "search.json")),
     "what a search is": ("search/settings.json", searched),
     "comparison": ("comparison.json", lambda run: read_json(run / "comparison.json")),
+    "figures of a network": ("figures.json", lambda run: kept_row(run, {"format": 1})),
     "settings that won": ("best.json", lambda run: read_settings(run / "best.json")),
 }
-REMADE = {"trial", "outcome"}  # None: it is told, deleted, and made again from what was trained
+# None: it is told, and made again from what was trained
+REMADE = {"trial", "outcome", "figures of a network"}
 
 
 @sized("count", 6, 50)
