@@ -24,8 +24,6 @@ from reports.predictions import Predictions
 from specialists import ensemble, evaluate, submission
 from specialists import train as train_command
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 ROOT = Path(__file__).parents[1]
 ONE = ["--set=train.epochs=1", "--set=specialist.train.epochs=1"]
 COMMANDS = ["base_models.train", "specialists.train", "specialists.ensemble", "specialists.submission"]

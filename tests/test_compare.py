@@ -35,8 +35,6 @@ from reports.bootstrap import resamples, trimmed_interval
 from reports.comparison import build_comparison, comparison_page
 from specialists import ensemble, submission
 
-pytestmark = pytest.mark.xdist_group("compare")
-
 ROOT = Path(__file__).parents[1]
 NAMES = "nose_small,points68,nose_tiny"  # 96 px are too few for points68
 SMALL = ["--epochs=1", "--set=network.filters=4", "--set=train.batch_size=16", "--seed=3"]

@@ -34,8 +34,6 @@ from specialists.photos import Training
 from specialists.pipeline import train_specialists
 from specialists.predictor import Predictor
 
-pytestmark = pytest.mark.xdist_group("export")
-
 FACES = make_faces(40, seed=2, size=32)
 POINTS = ("nose_tip", "left_eye_center", "left_eye_inner_corner", "mouth_left_corner", "mouth_center_bottom_lip")
 PARITY = 0.25  # px, of networks with noise for weights, to which a grey level that OpenCV rounds differently matters

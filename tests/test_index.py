@@ -19,8 +19,6 @@ from reports.features import FEATURES, Features, Layer
 from reports.index import Entry, index_page, title_of
 from reports.run_pages import SHEETS, build_all
 
-pytestmark = pytest.mark.xdist_group("index")
-
 ROOT = Path(__file__).parents[1]
 HOSTILE = "</script><img onerror=alert(1)>{{7*7}}$$\u2028"
 

@@ -16,8 +16,6 @@ from specialists.ensemble import build_ensemble, load_ensemble
 from specialists.members import agreed, ask, chosen, load_team
 from specialists.pipeline import train_specialists
 
-pytestmark = pytest.mark.xdist_group("members")
-
 N, SLOTS = 60, 5
 
 

@@ -22,8 +22,6 @@ from reports.features import FEATURES, Features
 from reports.network_page import build_network_page, findings, network_page
 from reports.predictions import Predictions
 
-pytestmark = pytest.mark.xdist_group("network_page")
-
 FACES = make_faces(12, seed=3, size=32)
 SLOTS = len(KAGGLE15.slot_names)
 HOSTILE = "</script><img onerror=alert(1)>{{7*7}}$$\u2028"

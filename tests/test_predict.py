@@ -23,8 +23,6 @@ from specialists.photos_files import list_files, own_names
 from specialists.predict import main
 from specialists.predictor import DOUBT, Face, Predictor, doubt_limit
 
-pytestmark = pytest.mark.xdist_group("predict")
-
 NOSE = KAGGLE15.index("nose_tip")
 FIRST = slice(0, len(KAGGLE15))
 

@@ -518,7 +518,6 @@ def calm():
     return outline_of("calm")
 
 
-@pytest.mark.xdist_group("hostile")
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_hostile_text_changes_nothing_in_the_structure(hostile, calm):
     page = outline_of(hostile)

@@ -29,8 +29,6 @@ from specialists.specialist import (
 )
 from specialists.view import View
 
-pytestmark = pytest.mark.xdist_group("specialist")
-
 LEFT, RIGHT, NOSE = (KAGGLE15.index(name) for name in ("left_eye_center", "right_eye_center", "nose_tip"))
 MIRROR = KAGGLE15.slot_mirror
 SETTINGS = tiny.settings(train__epochs=2, specialist__train__epochs=2)

@@ -18,8 +18,6 @@ from data.synthetic_drawing import FINE, _before, _seen_at
 from data.synthetic_scene import Scene
 from data.synthetic_skin import paint
 
-pytestmark = pytest.mark.xdist_group("synthetic")
-
 FOUR = [KAGGLE15.index(name) for name in KAGGLE15.conventions[1].labelled]
 SLOT = {name: i for i, name in enumerate(KAGGLE15.slot_names)}
 

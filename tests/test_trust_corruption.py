@@ -28,7 +28,6 @@ from specialists.specialist import load_specialist
 from tuning.oracles import _is_trial, _read, is_outcome
 from tuning.plan import claim
 
-pytestmark = pytest.mark.xdist_group("corruption")
 SPECIALIST = "specialists/nose_tip"
 PART, MERGED = ["settings.json", "weights.npz", "history.json"], ["settings.json", "merge.json", "predictions.npz"]
 OUTCOME = {"val_trimmed": 1.5, "val_rmse": 2.25, "epochs": 3, "seconds": 1.5, "curve": {"val_rmse": [3, 2.25]}}

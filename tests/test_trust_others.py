@@ -13,7 +13,7 @@ from data.runs import Part
 from data.storage import read_arrays, read_json, write_json
 from data.synthetic import make_faces
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("others")]
+pytestmark = pytest.mark.faults
 FACES, OWN = make_faces(40, seed=2, size=32), tiny.settings(train__epochs=1, specialist__train__epochs=1)
 
 

@@ -36,7 +36,6 @@ from reports.search import search_page
 from reports.sweep import sweep_page
 from specialists.serve_app import LIMIT, WAITING
 
-pytestmark = pytest.mark.xdist_group("security")
 ROOT = Path(__file__).parents[1]
 HOSTILE = {
     "a script": "</script><script>alert(1)</script>",

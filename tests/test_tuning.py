@@ -24,8 +24,6 @@ from tuning.search import search
 from tuning.studies import STUDIES
 from tuning.sweep import Sweep, run_sweep
 
-pytestmark = pytest.mark.xdist_group("tuning")
-
 ONLY = ("train.learning_rate", "train.batch_size", "augment.rotation")  # one network serves all trials
 PLAN = Plan("random", 3, only=ONLY, epochs=1, seeds=1)
 
