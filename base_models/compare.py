@@ -3,8 +3,7 @@
 Every network is trained as the base of a run of its own, RUN/<network>, with the same data, split, seed and epochs. The
 same command again goes on where it was stopped; what is finished is not trained or measured again. A network that
 cannot be trained says why in its row and ends no other. RUN/NAME/settings.json is what `--settings` of a command on
-RUN/NAME takes.
-RUN/comparison.json and comparison.html are replaced after every network.
+RUN/NAME takes. RUN/comparison.json and comparison.html are replaced after every network.
 """
 
 import dataclasses
@@ -12,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from base_models.options import add_jobs_options, assignments, jobs_of, parser, read_options
-from data.errors import DataError, ProjectError, RunError, UsageError, command, one_line
+from data.errors import DataError, ProjectError, UsageError, command, one_line
 
 RESULTS, PAGE = "comparison.json", "comparison.html"
 SETTINGS = "settings.json"  # of a network, in RUN/NAME, as --settings takes them
@@ -95,28 +94,16 @@ def _trained(faces, settings, run, seed, parts, test):
 
 
 def kept_row(run, measured):
-    """The row that a network's run, a Path, has been given before.
+    """The row that a network's run, a Path, has been given before; None where it was measured of something else than
+    `measured`, a JSON object, or is damaged, which is told."""
+    from base_models.kept import read_kept
 
-    Args:
-        run: its folder.
-        measured: a JSON object, what it must have been measured of.
+    found = read_kept(run / FIGURES, _is_row, "the network is measured again")
+    return found["row"] if found and found["measured"] == measured else None
 
-    Returns:
-        dict; None where there is no such row, or its file is damaged, which is told: it is measured again.
-    """
-    from base_models.progress import say
-    from data.storage import read_json
 
-    path = run / FIGURES
-    if not path.exists():
-        return None
-    try:
-        found = read_json(path)
-    except RunError as error:
-        say(f"{error}; measured again")
-        return None
-    row = found.get("row")
-    return row if found.get("measured") == measured and isinstance(row, dict) and "scores" in row else None
+def _is_row(value):
+    return "measured" in value and isinstance(value.get("row"), dict) and "scores" in value["row"]
 
 
 def _why(error):

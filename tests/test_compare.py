@@ -202,7 +202,7 @@ def test_damaged_figures_are_told_and_measured_again(place, tmp_path, capsys):
     path, old = tmp_path / "run" / "nose_tiny" / "figures.json", rows(place / "run")["nose_tiny"]
     path.write_text(path.read_text().replace('"epochs": 1', '"epochs": 2'))
     run(compare.main, *place.options, "--run", tmp_path / "run")
-    assert re.search(rf"{re.escape(str(path))}: damaged: .*; measured again", capsys.readouterr().err)
+    assert re.search(rf"{re.escape(str(path))}: damaged: .*; the network is measured again", capsys.readouterr().err)
     new = rows(tmp_path / "run")["nose_tiny"]
     assert (new["epochs"], new["scores"]) == (1, old["scores"])
     assert json.loads(path.read_text())["row"]["epochs"] == 1

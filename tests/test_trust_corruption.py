@@ -12,6 +12,7 @@ from damage import REFUSED, STATUSES, damaged, ended, mutants, outcome
 from trust import sized
 
 from base_models.compare import kept_row
+from base_models.kept import read_kept
 from base_models.settings import read_settings
 from data import cache, kaggle
 from data.errors import RunError
@@ -25,7 +26,7 @@ from reports.predictions import Predictions
 from reports.training import read_trainings
 from specialists import ensemble
 from specialists.specialist import load_specialist
-from tuning.oracles import _is_trial, _read, is_outcome
+from tuning.oracles import _is_trial, is_outcome
 from tuning.plan import claim
 
 SPECIALIST = "specialists/nose_tip"
@@ -131,8 +132,8 @@ RUN_FILES = {  # name: (file in the run, what is read from it)
     "predictions": ("ensemble/predictions.npz", lambda run: Predictions.load(run / "ensemble/predictions.npz")),
     "labels": ("labels.npz", lambda run: Labels.load(run / "labels.npz")),
     "features": ("features.npz", lambda run: Features.load(run / "features.npz")),
-    "trial": ("trial.json", lambda run: _read(run / "trial.json", _is_trial, "proposed again")),
-    "outcome": ("outcome.json", lambda run: _read(run / "outcome.json", is_outcome, "read again")),
+    "trial": ("trial.json", lambda run: read_kept(run / "trial.json", _is_trial, "proposed again")),
+    "outcome": ("outcome.json", lambda run: read_kept(run / "outcome.json", is_outcome, "read again")),
     "results of a search": ("search.json", lambda run: read_json(run / "search.json")),
     "what a search is": ("search/settings.json", searched),
     "comparison": ("comparison.json", lambda run: read_json(run / "comparison.json")),
@@ -212,8 +213,9 @@ OTHERS = {  # name: (file, files to seal, what reads it)
     "settings, for the training page": ("base/settings.json", PART, read_trainings),
     "manifest": ("base/manifest.json", [], part_of),
     "merge": ("ensemble/merge.json", MERGED, merge),
-    "trial": ("trial.json", [], lambda run: _read(run / "trial.json", _is_trial, "")),
-    "outcome": ("outcome.json", [], lambda run: _read(run / "outcome.json", is_outcome, "")),
+    "trial": ("trial.json", [], lambda run: read_kept(run / "trial.json", _is_trial, "")),
+    "outcome": ("outcome.json", [], lambda run: read_kept(run / "outcome.json", is_outcome, "")),
+    "figures of a network": ("figures.json", [], lambda run: kept_row(run, {"format": 1})),
     "settings that won": ("best.json", [], lambda run: read_settings(run / "best.json")),
 }
 

@@ -19,7 +19,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial
 
 from base_models.batches import part_seed
-from base_models.progress import say
+from base_models.kept import read_kept
 from base_models.settings import flatten
 from data.errors import RunError
 from data.storage import TEMPORARY, read_json, write_json
@@ -92,7 +92,7 @@ class Remembering:
         folder = trial_folder(self.folder, number)
         for left in folder.glob(f"{TEMPORARY}*"):
             left.unlink()
-        known = _read(folder / TRIAL, _is_trial, "the values are taken from what was trained, or proposed again")
+        known = read_kept(folder / TRIAL, _is_trial, "the values are taken from what was trained, or proposed again")
         trial_id, values = (known["id"], known["values"]) if known else self._again(number, folder)
         space = self.hyperparameters.copy()
         space.values = dict(values)
@@ -102,7 +102,7 @@ class Remembering:
         self.start_order.append(trial_id)
         self._placed(trial)
         self._save_trial(trial)
-        outcome = _read(folder / OUTCOME, is_outcome, "it is read again from what was trained")
+        outcome = read_kept(folder / OUTCOME, is_outcome, "it is read again from what was trained")
         if outcome is None:
             self._retry_queue.append(trial_id)
         else:
@@ -271,21 +271,6 @@ def trained_values(folder, wanted):
         if wanted.keys() <= known.keys():
             return {name: known[name] for name in wanted}
     return None
-
-
-def _read(path, right, remedy):
-    """A JSON object for which `right` holds; None where there is none. Another one is named, and deleted."""
-    if not path.exists():
-        return None
-    try:
-        value = read_json(path)
-        if not right(value):
-            raise RunError(f"{path}: expected what a search writes; received {', '.join(value) or 'nothing'}")
-    except RunError as error:
-        say(f"{error}; {remedy}")
-        path.unlink()
-        return None
-    return value
 
 
 def _is_trial(value):
