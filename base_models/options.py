@@ -126,11 +126,6 @@ def check_memory():
 def load_keras():
     """Import Keras and its backend without the backend's greetings on stderr; they show where the import fails."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # only what ends the process
-    # TensorFlow gives the memory of every step back and takes it anew; where that is slow (virtual machines) an epoch
-    # takes twice as long.
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-    # Without AVX-512 TensorFlow leaves oneDNN aside by itself; it is half as fast then.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as told:

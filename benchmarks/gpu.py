@@ -47,18 +47,13 @@ def gpus(backend):
     return [name for name in said.stdout.strip().split("|") if name]
 
 
-def environment(backend):
-    """Of the commands: several of them share the GPU's memory."""
-    shared = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    return {**os.environ, **shared, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
-
-
 def run(a, module, folder, settings, *options):
     """Seconds of a command of the project on `a.folder`."""
     told = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     command = [sys.executable, "-m", module, "--data", str(a.folder), "--run", str(folder), *told, *options]
     started = time.perf_counter()
-    subprocess.run(command, check=True, env=environment(a.backend), stdout=sys.stderr)
+    environment = {**os.environ, "KERAS_BACKEND": a.backend, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
     return round(time.perf_counter() - started, 2)
 
 

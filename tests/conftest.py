@@ -7,9 +7,9 @@ import pytest
 from chromium import browser_with
 from trust import figures  # noqa: F401 a fixture
 
+import base_models  # noqa: F401 it says how a backend shall be imported, before a test imports one
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")  # as the commands do
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 SHARED = "KEYPOINT_SHARED"
 
 

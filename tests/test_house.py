@@ -279,3 +279,33 @@ def test_help_is_instant_and_loads_nothing_big(command):
         if best < HELP_SECONDS:
             break
     assert best < HELP_SECONDS
+
+
+UNTOLD = """
+import importlib, importlib.abc, os, sys
+class Watch(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in ("keras", "tensorflow", "jax", "keras_tuner"):
+            print(name, os.environ.get("TF_ENABLE_ONEDNN_OPTS"))
+            raise ImportError
+sys.meta_path.insert(0, Watch())
+for module in sys.argv[1:]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("base_models", "specialists", "tuning")]:
+        del sys.modules[name]
+    os.environ.pop("TF_ENABLE_ONEDNN_OPTS", None)
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        pass
+"""
+
+
+def test_whoever_imports_a_backend_has_told_it_how_before():
+    """TensorFlow reads its environment when it is imported; without oneDNN it trains at half the speed here."""
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "XLA_"))}
+    run = [sys.executable, "-c", UNTOLD, *modules]
+    told = subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.split("\n")
+    seen = [line for line in told if line]
+    assert len(seen) > 20
+    assert {line.split()[1] for line in seen} == {"1"}
