@@ -3,6 +3,7 @@
 from keras import layers
 
 from base_models.bricks import conv, dropout, lengthened, no_dropout, pool, scaled
+from base_models.layers import BatchNorm
 
 MULTIPLES = (1, 2, 4, 5)  # 20-40-80-100 channels at the default width, at 96, 48, 24 and 12 px
 
@@ -24,7 +25,7 @@ def alexnet(x, filters=20, depth=4, kernel=3, rate=no_dropout):
     for i, multiple in enumerate(lengthened(MULTIPLES, depth), 1):
         x = layers.Conv2D(filters * multiple, kernel, padding="same", use_bias=False, name=f"conv{i}")(x)
         x = pool(x, f"pool{i}")
-        x = layers.BatchNormalization(momentum=0.9, name=f"norm{i}")(x)
+        x = BatchNorm(momentum=0.9, name=f"norm{i}")(x)
         x = layers.ReLU(name=f"relu{i}")(x)
         x = dropout(x, rate, i)
         blocks.append(x)

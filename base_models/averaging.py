@@ -11,6 +11,9 @@ import numpy as np
 
 from base_models.weights import get_weights
 
+EVERY = 4  # batches from one look at the weights to the next, which costs a twentieth of a step; they change little
+SAMPLES = 50  # looks that the average shall span at least: where it is short, more of them, down to every batch
+
 
 class Averaging(keras.callbacks.Callback):
     """Keeps the average while a network is fitted.
@@ -24,14 +27,20 @@ class Averaging(keras.callbacks.Callback):
     def __init__(self, average, horizon, steps):
         super().__init__()
         self.average = {name: array.copy() for name, array in average.items()}  # changed in place
-        self.keep, self.steps = math.exp(-1 / horizon), steps
+        self.every = max(1, min(EVERY, int(horizon / SAMPLES)))
+        self.keep, self.steps = math.exp(-self.every / horizon), steps
 
     def on_train_batch_end(self, batch, logs=None):
+        if self.steps % self.every == 0 or not self.average:
+            self._take()
+        self.steps += 1
+
+    def _take(self):
         if keras.backend.backend() == "jax":  # its steps leave the variables behind until they are asked for
             self.model.jax_state_sync()
         # The first steps' weights are the farthest from good: the average forgets them sooner.
-        keep = min(self.keep, (1 + self.steps) / (10 + self.steps))
-        share = np.float32(1 - keep)
+        taken = self.steps // self.every
+        share = np.float32(1 - min(self.keep, (1 + taken) / (10 + taken)))
         with np.errstate(invalid="ignore", over="ignore"):  # a diverged network shows in its scores
             for name, now in get_weights(self.model).items():
                 if name not in self.average:
@@ -40,4 +49,3 @@ class Averaging(keras.callbacks.Callback):
                 change = now - average
                 change *= share
                 average += change
-        self.steps += 1

@@ -2,7 +2,7 @@
 
 from keras import layers
 
-from base_models.layers import ScheduledDropout
+from base_models.layers import BatchNorm, ScheduledDropout
 from data.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def conv(x, filters, kernel, name, strides=1, padding="same", norm=True, relu=Tr
 
 def normed(x, name, norm=True, relu=True):
     """Batch norm and ReLU, where asked for."""
-    x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x) if norm else x
+    x = BatchNorm(momentum=0.9, name=f"{name}_norm")(x) if norm else x
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 

@@ -9,7 +9,7 @@ import math
 from keras import layers
 
 from base_models.heatmaps import MapPositions
-from base_models.layers import Positions, ScheduledDropout
+from base_models.layers import BatchNorm, Positions, ScheduledDropout
 from base_models.unet import to_size
 
 SCALE = 10.0  # px per unit of a coordinate head's output; about the spread of labels about their mean
@@ -36,7 +36,7 @@ def dense(blocks, slots, size, rate, gives, dense_layers=2, dense_units=720, den
     x = layers.Flatten(name="flatten")(blocks[-1])
     for i in range(1, dense_layers + 1):
         x = layers.Dense(dense_units, use_bias=not dense_norm, name=f"dense{i}")(x)
-        x = layers.BatchNormalization(momentum=0.9, name=f"dense{i}_norm")(x) if dense_norm else x
+        x = BatchNorm(momentum=0.9, name=f"dense{i}_norm")(x) if dense_norm else x
         x = layers.ReLU(name=f"dense{i}_relu")(x)
         x = ScheduledDropout(rate, name=f"dense{i}_dropout")(x)
     return _coordinates(x, slots, size, gives)
@@ -74,10 +74,10 @@ def heatmap(blocks, slots, size, rate, gives, dense_units=64, decoding="soft_arg
     for i, block in reversed(merged):
         side = layers.Conv2D(dense_units, 1, name=f"lateral{i}")(block)
         x = side if x is None else layers.Add(name=f"merge{i}")([side, to_size(x, side.shape[1:3], f"up{i}")])
-    x = layers.BatchNormalization(momentum=0.9, name="merged_norm")(x)
+    x = BatchNorm(momentum=0.9, name="merged_norm")(x)
     x = layers.ReLU(name="merged_relu")(x)
     x = layers.Conv2D(dense_units, 3, padding="same", use_bias=False, name="refine")(x)
-    x = layers.BatchNormalization(momentum=0.9, name="refine_norm")(x)
+    x = BatchNorm(momentum=0.9, name="refine_norm")(x)
     x = layers.ReLU(name="refine_relu")(x)
     x = ScheduledDropout(rate, name="refine_dropout")(x)
     x = layers.Conv2D(slots, 1, name="maps", dtype="float32")(x)

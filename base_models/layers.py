@@ -44,10 +44,32 @@ class ScheduledDropout(keras.layers.Layer):
             return inputs
         keep = 1.0 - self.rate
         kept = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator) < keep
-        return inputs * ops.cast(kept, inputs.dtype) * ops.cast(1.0 / keep, inputs.dtype)
+        return inputs * ops.where(kept, ops.cast(1.0 / keep, inputs.dtype), ops.cast(0.0, inputs.dtype))
 
     def get_config(self):
         return {**super().get_config(), "rate": self.full_rate}
+
+
+@keras.saving.register_keras_serializable("keypoints")
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch norm of maps [b, h, w, C], in training by TensorFlow's one operation for it.
+
+    Keras's own takes half a dozen passes over the maps there, a tenth of a training step's time. All else is Keras's.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable and len(inputs.shape) == 4 and keras.backend.backend() == "tensorflow"):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf
+
+        maps = ops.cast(inputs, "float32")
+        arguments = {"epsilon": self.epsilon, "is_training": True}
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(maps, self.gamma, self.beta, **arguments)
+        count = ops.cast(tf.size(maps) // maps.shape[-1], "float32")
+        variance *= (count - 1) / count  # Keras keeps that of the batch itself, not what it says of all maps
+        for kept, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            kept.assign(kept * self.momentum + now * (1 - self.momentum))
+        return ops.cast(outputs, self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable("keypoints")

@@ -12,7 +12,7 @@ NEEDED = 4 << 30  # bytes of address space; the smallest training has mapped 3.1
 
 
 def add_common_options(parser):
-    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set, --weights, --precision."""
+    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set, --weights, --precision, --batch-size."""
     from base_models.recipes import ListRecipes
 
     add = parser.add_argument
@@ -33,6 +33,11 @@ def add_common_options(parser):
         choices=("float32", "bfloat16", "mixed_bfloat16", "auto"),
         help="of training; auto: what is faster here, measured once (default: as the settings say, float32)",
     )
+    add(
+        "--batch-size",
+        metavar="N",
+        help="faces per batch, with learning rates to match; auto: as many as train fastest here, measured once",
+    )
 
 
 def add_jobs_options(parser):
@@ -40,11 +45,16 @@ def add_jobs_options(parser):
     add = parser.add_argument
     add(
         "--jobs",
-        type=int,
+        type=_number,
         metavar="N",
-        help="train so many at once, each with its share of the cores, to the same result",
+        help="train so many at once, each with its share of the cores, to the same result; auto: as many as this "
+        "machine has cores and memory for",
     )
     add("--cluster", metavar="WHERE", help="train on a cluster: ray or dask, or ray://HOST:PORT or dask://HOST:PORT")
+
+
+def _number(text):
+    return text if text == "auto" else int(text)
 
 
 def jobs_of(a):
@@ -57,12 +67,16 @@ def jobs_of(a):
         return None
     from base_models.clusters import parsed
     from base_models.jobs import Where
+    from base_models.seats import fitting
 
-    if a.jobs is not None and a.jobs < 1:
-        raise UsageError(f"--jobs: expected 1 or more; received {a.jobs}")
+    jobs = a.jobs
+    if jobs == "auto":
+        jobs = fitting() if a.cluster is None else None  # a cluster knows its own machines
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more, or auto; received {jobs}")
     if a.cluster is not None:
         parsed(a.cluster)
-    return Where(a.jobs, a.cluster)
+    return Where(jobs, a.cluster)
 
 
 def read_options(a, keypoints=()):
@@ -88,6 +102,8 @@ def read_options(a, keypoints=()):
         raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
     if a.precision and any("train.precision=" in text for text in a.set):
         raise UsageError("--precision: expected it or --set train.precision=..., not both")
+    if a.batch_size and any("train.batch_size=" in text for text in a.set):
+        raise UsageError("--batch-size: expected it or --set train.batch_size=..., not both")
     settings, points = read_settings(a.settings, assignments(a), a.recipe)
     read_anchors([settings.report.anchors], "report.anchors")  # what is wrong is said before hours of training
     faces = read_training(a.data, a.seed, settings.faces)
@@ -98,8 +114,9 @@ def read_options(a, keypoints=()):
     for name in points:
         faces.schema.named(name)
     load_keras()
-    from base_models.precision import with_precision
+    from base_models.speed import with_batch_size, with_precision
 
+    settings = with_batch_size(settings, a.batch_size, faces, a.run)
     return with_precision(settings, a.precision, faces, a.run), points, faces
 
 

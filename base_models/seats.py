@@ -6,6 +6,7 @@ import ctypes
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import traceback
@@ -16,6 +17,8 @@ from data.storage import locked
 
 RENEWED = 20  # tasks that a process does: some 10 to 20 MB stay of every network
 LONGEST = 1000  # characters of a progress line; such a line is written whole or not at all, whenever its worker dies
+NEEDED = 2 << 30  # bytes of memory for each worker; the default networks' held 1.25 GB at most (docs/clusters.md)
+NEEDED_OF_GPU = 2 << 30  # bytes; not measured
 RELEASED = 10.0  # seconds until a folder is free whose worker was lost
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 THREADS += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -106,6 +109,17 @@ def _quiet():
 def cores():
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fitting():
+    """How many workers this machine has cores and memory for, its GPU's memory too where it has one of NVIDIA's."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [cores(), memory // NEEDED]
+    with contextlib.suppress(OSError, ValueError, IndexError, subprocess.SubprocessError):  # no such program, no GPU
+        asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+        told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+        limits.append((int(told.split()[0]) << 20) // NEEDED_OF_GPU)
+    return max(1, min(limits))
 
 
 def ended(future):

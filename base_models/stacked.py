@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from base_models.heatmaps import MapPositions
-from base_models.layers import Positions, Range, ScheduledDropout, Standardize
+from base_models.layers import BatchNorm, Positions, Range, ScheduledDropout, Standardize
 from base_models.network import build_network
 from base_models.weights import set_weights
 
@@ -125,7 +125,7 @@ def folded(model, weights):
     """
     weights, done = [dict(own) for own in weights], set()
     for layer in model.layers:
-        sources = _linear(model, layer.input) if isinstance(layer, layers.BatchNormalization) else None
+        sources = _linear(model, layer.input) if isinstance(layer, BatchNorm) else None
         if sources:
             done.add(layer.name)
             for own in weights:
@@ -278,7 +278,7 @@ LAYERS = {
     ScheduledDropout: _nothing,
     layers.Conv2D: _conv,
     layers.DepthwiseConv2D: _depthwise,
-    layers.BatchNormalization: _norm,
+    BatchNorm: _norm,
     layers.Dense: _dense,
     layers.Flatten: _flatten,
     layers.Add: _add,

@@ -18,6 +18,7 @@ from torch_networks import NETWORKS, PIXELS, parameters
 
 WORKERS = (0, 1, 2)
 PROBED = 8  # batches; of two probes the faster counts
+AVERAGED = 4  # every so many batches the weights are averaged, as in ours
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class Trainer:
     def epoch(self):
         """Train on every batch once."""
         self.network.train()
-        for images, labels in self.loader:
+        for step, (images, labels) in enumerate(self.loader):
             with torch.autocast("cpu", torch.bfloat16, enabled=self.setting.bf16):
                 found = self.forward(images)
             loss = masked_huber(found, labels, self.train.huber_delta)
@@ -128,7 +129,8 @@ class Trainer:
             loss.backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), self.train.clip_norm)
             self.optimizer.step()
-            self.average.update_parameters(self.network)
+            if step % AVERAGED == 0:
+                self.average.update_parameters(self.network)
         return float(loss.detach())
 
 

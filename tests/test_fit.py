@@ -157,6 +157,28 @@ def test_the_first_steps_count_least_in_the_average(model):
     assert 30 < average.average[name].mean() < 37  # an even mean would be 19.5
 
 
+def test_a_long_average_looks_at_every_fourth_batch_only(model, monkeypatch):
+    average = Averaging({}, horizon=400, steps=100_000)
+    average.set_model(model)
+    name, looks = "coordinates/kernel", []
+    monkeypatch.setattr("base_models.averaging.get_weights", lambda model: looks.append(1) or get_weights(model))
+    with lent(model, {**get_weights(model), name: np.zeros_like(get_weights(model)[name])}):
+        average.on_train_batch_end(0)
+    with lent(model, {**get_weights(model), name: np.ones_like(get_weights(model)[name])}):
+        for step in range(1, 401):
+            average.on_train_batch_end(step)
+    np.testing.assert_allclose(average.average[name], 1 - np.exp(-1), rtol=1e-4)
+    assert (len(looks), average.steps) == (101, 100_401)
+    assert [Averaging({}, horizon, 0).every for horizon in (4, 99, 100, 150, 200, 1e6)] == [1, 1, 2, 3, 4, 4]
+
+
+def test_an_average_is_never_empty_after_a_batch(model):
+    average = Averaging({}, horizon=400, steps=1001)  # goes on between two looks
+    average.set_model(model)
+    average.on_train_batch_end(0)
+    assert equal(average.average, get_weights(model))
+
+
 def test_a_network_lent_other_weights_gets_its_own_back(model):
     before = {name: array.copy() for name, array in get_weights(model).items()}
     with contextlib.suppress(KeyError), lent(model, {name: array + 1 for name, array in before.items()}):

@@ -108,7 +108,7 @@ def test_lines_of_a_worker_are_whole_short_and_under_its_tasks_name():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (["--jobs=0"], "--jobs: expected 1 or more; received 0"),
+        (["--jobs=0"], "--jobs: expected 1 or more, or auto; received 0"),
         (
             ["--cluster=slurm"],
             "--cluster: expected ray or dask, or ray://HOST:PORT or dask://HOST:PORT; received 'slurm'",
@@ -131,6 +131,29 @@ def test_options_say_where_tasks_are_done():
     assert jobs_of(with_options([])) is None
     assert jobs_of(with_options(["--jobs=3"])) == jobs.Where(3, None)
     assert jobs_of(with_options(["--cluster=ray://10.0.0.5:6379"])) == jobs.Where(None, "ray://10.0.0.5:6379")
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory", "gpu", "wanted"),
+    [
+        (8, 64, "", 8),
+        (8, 8, "", 4),
+        (16, 128, "81559\n", 16),
+        (16, 128, "8192\n8192\n", 4),
+        (2, 1, "", 1),
+        (4, 64, "?", 4),
+    ],
+)
+def test_auto_is_what_cores_and_memory_allow(cores, memory, gpu, wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(seats, "cores", lambda: cores)
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory << 18}.get)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if gpu:
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\necho '{gpu.strip()}'\n")
+        program.chmod(0o755)
+    assert jobs_of(with_options(["--jobs=auto"])) == jobs.Where(wanted, None)
+    assert jobs_of(with_options(["--jobs=auto", "--cluster=dask"])) == jobs.Where(None, "dask")
 
 
 def test_no_task_starts_nothing(tmp_path):
