@@ -11,7 +11,7 @@ import numpy as np
 
 from base_models.weights import get_weights
 
-EVERY = 4  # batches from one look at the weights to the next, which costs a twentieth of a step; they change little
+EVERY = 4  # batches from one look at the weights to the next: a look takes a twentieth of a step's time
 SAMPLES = 50  # looks that the average shall span at least: where it is short, more of them, down to every batch
 
 
@@ -31,7 +31,7 @@ class Averaging(keras.callbacks.Callback):
         self.keep, self.steps = math.exp(-self.every / horizon), steps
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.steps % self.every == 0 or not self.average:
+        if self.steps % self.every == 0:
             self._take()
         self.steps += 1
 

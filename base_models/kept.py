@@ -24,6 +24,7 @@ def read_kept(path, right, remedy):
             raise RunError(f"{path}: expected what an earlier command left; received {', '.join(value) or 'nothing'}")
     except RunError as error:
         say(f"{error}; {remedy}")
-        path.unlink()
+        if not isinstance(error.__cause__, OSError):  # what could not be read may be whole
+            path.unlink()
         return None
     return value

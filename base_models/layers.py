@@ -58,7 +58,9 @@ class BatchNorm(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable and len(inputs.shape) == 4 and keras.backend.backend() == "tensorflow"):
+        usual = self.center and self.scale and not self.renorm and self.axis in (-1, 3) and mask is None
+        maps_in_training = training and self.trainable and len(inputs.shape) == 4
+        if not (usual and maps_in_training and keras.backend.backend() == "tensorflow"):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 

@@ -1,5 +1,6 @@
 """The options that every command of a run takes. Imports nothing slow, so that --help answers at once."""
 
+import argparse
 import logging
 import os
 import resource
@@ -8,11 +9,12 @@ import tempfile
 
 from data.errors import Parser, ProjectError, UsageError
 
+AUTO = "auto"  # in place of a name or number: what suits this machine
 NEEDED = 4 << 30  # bytes of address space; the smallest training has mapped 3.1 GB
 
 
 def add_common_options(parser):
-    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set, --weights, --precision, --batch-size."""
+    """--data, --run, --seed, --recipe, --list-recipes, --settings, --set, --weights, --precision."""
     from base_models.recipes import ListRecipes
 
     add = parser.add_argument
@@ -30,13 +32,18 @@ def add_common_options(parser):
     )
     add(
         "--precision",
-        choices=("float32", "bfloat16", "mixed_bfloat16", "auto"),
+        choices=("float32", "bfloat16", "mixed_bfloat16", AUTO),
         help="of training; auto: what is faster here, measured once (default: as the settings say, float32)",
     )
-    add(
+
+
+def add_batch_option(parser):
+    """--batch-size, of the commands that train one run."""
+    parser.add_argument(
         "--batch-size",
+        type=_number,
         metavar="N",
-        help="faces per batch, with learning rates to match; auto: as many as train fastest here, measured once",
+        help="faces per batch, with learning rates to match; auto: doubled for as long as that trains faster here",
     )
 
 
@@ -54,7 +61,10 @@ def add_jobs_options(parser):
 
 
 def _number(text):
-    return text if text == "auto" else int(text)
+    """What an option of a number, or auto, is given."""
+    if text != AUTO and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number or auto; received {text!r}")
+    return text if text == AUTO else int(text)
 
 
 def jobs_of(a):
@@ -70,7 +80,7 @@ def jobs_of(a):
     from base_models.seats import fitting
 
     jobs = a.jobs
-    if jobs == "auto":
+    if jobs == AUTO:
         jobs = fitting() if a.cluster is None else None  # a cluster knows its own machines
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs: expected 1 or more, or auto; received {jobs}")
@@ -102,9 +112,8 @@ def read_options(a, keypoints=()):
         raise UsageError(f"--seed: expected 0 to {2**32 - 1}; received {a.seed}")
     if a.precision and any("train.precision=" in text for text in a.set):
         raise UsageError("--precision: expected it or --set train.precision=..., not both")
-    if a.batch_size and any("train.batch_size=" in text for text in a.set):
-        raise UsageError("--batch-size: expected it or --set train.batch_size=..., not both")
     settings, points = read_settings(a.settings, assignments(a), a.recipe)
+    size = _batch_size(a, points)
     read_anchors([settings.report.anchors], "report.anchors")  # what is wrong is said before hours of training
     faces = read_training(a.data, a.seed, settings.faces)
     if a.recipe:
@@ -116,8 +125,26 @@ def read_options(a, keypoints=()):
     load_keras()
     from base_models.speed import with_batch_size, with_precision
 
-    settings = with_batch_size(settings, a.batch_size, faces, a.run)
-    return with_precision(settings, a.precision, faces, a.run), points, faces
+    if a.precision != AUTO:  # else it is chosen for the batches that there will be
+        settings = with_precision(settings, a.precision, faces, a.run)
+    settings = with_batch_size(settings, size, faces, a.run)
+    return (with_precision(settings, AUTO, faces, a.run) if a.precision == AUTO else settings), points, faces
+
+
+def _batch_size(a, points):
+    """What --batch-size asks for: a number, "auto", or None where the command has no such option. Raises UsageError."""
+    size = getattr(a, "batch_size", None)
+    if size is None:
+        return None
+    if size != AUTO and not 1 <= size <= 65536:
+        raise UsageError(f"--batch-size: expected 1 to 65536, or auto; received {size}")
+    if any("train.batch_size=" in text for text in a.set):
+        raise UsageError("--batch-size: expected it or --set train.batch_size=..., not both")
+    own = {"train.batch_size", "train.learning_rate", "train.optimizer"}
+    for name, given in points.items():
+        if own & given.keys():
+            raise UsageError(f"--batch-size: expected it or settings such as points.{name}.{min(own & given.keys())}")
+    return size
 
 
 def assignments(a):

@@ -19,6 +19,7 @@ RENEWED = 20  # tasks that a process does: some 10 to 20 MB stay of every networ
 LONGEST = 1000  # characters of a progress line; such a line is written whole or not at all, whenever its worker dies
 NEEDED = 2 << 30  # bytes of memory for each worker; the default networks' held 1.25 GB at most (docs/clusters.md)
 NEEDED_OF_GPU = 2 << 30  # bytes; not measured
+CONTAINER = Path("/sys/fs/cgroup/memory.max")  # bytes that it may have
 RELEASED = 10.0  # seconds until a folder is free whose worker was lost
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 THREADS += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
@@ -112,9 +113,12 @@ def cores():
 
 
 def fitting():
-    """How many workers this machine has cores and memory for, its GPU's memory too where it has one of NVIDIA's."""
+    """How many workers this machine, or this container, has cores and memory for beside the command itself, and the
+    first of NVIDIA's GPUs where there is one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [cores(), memory // NEEDED]
+    with contextlib.suppress(OSError, ValueError):  # no container, or "max"
+        memory = min(memory, int(CONTAINER.read_text(encoding="utf-8")))
+    limits = [cores(), memory // NEEDED - 1]
     with contextlib.suppress(OSError, ValueError, IndexError, subprocess.SubprocessError):  # no such program, no GPU
         asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
         told = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout

@@ -15,15 +15,16 @@ import numpy as np
 
 from base_models.precision import MIXED, machine
 from base_models.progress import say
+from base_models.seats import cores
 from data.cache import cache_folder
-from data.errors import RunError, UsageError
+from data.errors import RunError, no_memory
 from data.storage import read_json, understood, write_json
 
 AUTO = "auto"
 NAMES = {"float32": "float32", "bfloat16": MIXED, MIXED: MIXED, AUTO: AUTO}  # what --precision takes
 WORTH = 1.15  # times faster; for less, neither rounding to 8 bits nor fewer steps are worth it
-LARGER = (1, 2, 4, 8)  # times as many faces in a batch as the settings say
-FEWEST = 16  # batches of an epoch, where their number was chosen here
+TIMES, LARGEST = 8, 65536  # the largest batch: times as many faces as the settings say; faces
+FEWEST = 16  # batches of an epoch of the base, where their size was chosen here
 TURNS, STEPS = 3, 4  # of each candidate, in alternation; training steps of a turn
 NOTES = "speed.json"
 
@@ -45,7 +46,7 @@ def with_precision(settings, asked, faces, run, measure=None):
         return settings
     precision = NAMES[asked]
     if precision == AUTO:
-        begun = _begun(run, "precision", NAMES.values())
+        begun = _begun(run, "precision", ("float32", MIXED).__contains__)
         precision = begun or _faster_precision(settings, faces, measure or images_per_second)
     own = replace(settings.specialist, train=replace(settings.specialist.train, precision=precision))
     return replace(settings, train=replace(settings.train, precision=precision), specialist=own)
@@ -59,24 +60,23 @@ def with_batch_size(settings, asked, faces, run, measure=None):
 
     Args:
         settings, faces, run, measure: as in `with_precision`.
-        asked: a number of faces, or "auto": as many as train fastest here, of LARGER; None = as the settings say.
+        asked: how many faces, or "auto": as many as train faster here; None = as the settings say.
 
     Raises:
-        UsageError: `asked` is neither.
         RunError: the run's settings are damaged.
     """
     if asked is None:
         return settings
+    size = asked
     if asked == AUTO:
-        begun = _begun(run, "batch_size", range(1, 1 << 30))
-        size = begun or _faster_batch(settings, faces, measure or images_per_second)
-    elif asked.isdecimal() and 1 <= int(asked) <= 65536:
-        size = int(asked)
-    else:
-        raise UsageError(f"--batch-size: expected a number of faces up to 65536, or {AUTO}; received {asked!r}")
+        size = _begun(run, "batch_size", _is_size) or _faster_batch(settings, faces, measure or images_per_second)
     times = size / settings.train.batch_size
     own = replace(settings.specialist, train=grown(settings.specialist.train, times))
     return replace(settings, train=grown(settings.train, times), specialist=own)
+
+
+def _is_size(value):
+    return type(value) is int and 1 <= value <= LARGEST
 
 
 def grown(train, times):
@@ -85,13 +85,13 @@ def grown(train, times):
     return replace(train, batch_size=max(1, round(times * train.batch_size)), learning_rate=rate * train.learning_rate)
 
 
-def _begun(run, name, known):
-    """A setting of the training of the run that is there; None where there is none."""
+def _begun(run, name, right):
+    """A setting of the training of the run that is there, of which `right` holds; None where there is none."""
     for path in (Path(run) / part / "settings.json" for part in ("base", "teacher1")):
         if path.exists():
             with understood(path, "the settings of a network"):
                 found = read_json(path)["train"][name]
-                if isinstance(found, bool) or found not in known:
+                if not right(found):
                     raise ValueError(f"{name} {found!r}")
             say(f"{name}: {found}, as this run was begun")
             return found
@@ -109,18 +109,26 @@ def _faster_precision(settings, faces, measure):
 
 
 def _faster_batch(settings, faces, measure):
-    """The largest batch that is worth it against every smaller one, and leaves an epoch enough steps."""
-    own = settings.train.batch_size
-    sizes = [times * own for times in LARGER if times == 1 or FEWEST * times * own <= len(faces)]
-    trains = {str(size): replace(settings.train, batch_size=size) for size in sizes}
-    rates, when = _rates("batch_size", settings, faces, trains, measure)
-    chosen = str(own)
-    for size in trains:
-        if rates[size] >= WORTH * rates[chosen]:
-            chosen = size
-    told = ", ".join(f"{size}: {rate:.0f}" for size, rate in rates.items())
-    say(f"batch_size: {chosen}: images/s by the size of a batch: {told} ({when}; {WORTH} times as many are wanted)")
-    return int(chosen)
+    """The settings' own batch, doubled for as long as that is worth it and leaves an epoch of the base enough steps."""
+    own = chosen = settings.train.batch_size
+    rows, told = (1 - settings.split.share) * len(faces), ["nothing larger was tried"]
+    while 2 * chosen <= TIMES * own and FEWEST * 2 * chosen <= rows:
+        pair = [chosen, 2 * chosen]
+        trains = {str(size): replace(settings.train, batch_size=size) for size in pair}
+        try:
+            rates, when = _rates("batch_size", settings, faces, trains, measure)
+        except Exception as error:
+            if not no_memory(error):
+                raise
+            told = [*told, f"{pair[1]} faces find no memory"]
+            break
+        smaller, larger = rates.values()
+        told = [f"{pair[1]} faces train {larger:.0f} images/s against {smaller:.0f} of {pair[0]}, {when}"]
+        if larger < WORTH * smaller:
+            break
+        chosen = pair[1]
+    say(f"batch_size: {chosen}: {'; '.join(told)} ({WORTH} times as many are wanted)")
+    return chosen
 
 
 def _rates(what, settings, faces, trains, measure):
@@ -133,8 +141,9 @@ def _rates(what, settings, faces, trains, measure):
         measure: function of (settings, shape of an image, slots, trains) to the rates.
     """
     shape = (*map(int, faces.size), faces.images.shape[-1])
-    about = {"what": what, "machine": machine(), "network": str(settings.network), "shape": list(shape)}
-    about |= {"slots": len(faces.schema.slot_names), "trains": {name: _cost(train) for name, train in trains.items()}}
+    about = {"what": what, "machine": {**machine(), "cores": cores()}, "network": str(settings.network)}
+    about |= {"shape": list(shape), "slots": len(faces.schema.slot_names)}
+    about["trains"] = {name: _cost(train) for name, train in trains.items()}
     path, key = cache_folder() / NOTES, hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]
     known = _known(path)
     rates = known.get(key, {}).get("images_per_second")

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from base_models.options import parser, read_options
+from base_models.options import add_batch_option, parser, read_options
 from data.errors import command
 from data.storage import check_free
 
 
 def main(argv=None):
-    a = parser("base_models.train", __doc__).parse_args(argv)
+    made = parser("base_models.train", __doc__)
+    add_batch_option(made)
+    a = made.parse_args(argv)
     check_free(Path(a.run) / "base")
     settings, _, faces = read_options(a)
     from base_models.base import train_base

@@ -14,6 +14,7 @@ STOPPED = (130, 143)  # exit statuses of Ctrl-C and SIGTERM, as shells have them
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # How the backend's libraries say that there is no memory, besides MemoryError: as ImportError, or types of their own.
 NO_MEMORY = ("failed to map segment", "annot allocate memory", "OOM when allocating", "bad_alloc", "t start new thread")
+NO_MEMORY += ("RESOURCE_EXHAUSTED",)
 # What oneDNN says then, and of other things too: only where there is a limit.
 MAYBE_NO_MEMORY = ("could not execute a primitive", "could not create a primitive")
 MEMORY = "out of memory: choose a smaller set, batch or network"
@@ -104,10 +105,15 @@ def command(main):
     sys.exit(status or 0)
 
 
+def no_memory(error):
+    """Whether an error says that there is no memory, in the words of whichever library."""
+    words = NO_MEMORY + (MAYBE_NO_MEMORY if watched() else ())
+    return isinstance(error, MemoryError) or any(each in str(error) for each in words)
+
+
 def _of_the_machine(error):
     """What to say of an error that is the machine's: no memory, no space, no such file. None of another."""
-    words = NO_MEMORY + (MAYBE_NO_MEMORY if watched() else ())
-    if isinstance(error, MemoryError) or any(each in str(error) for each in words):
+    if no_memory(error):
         return MEMORY
     if isinstance(error, OSError):
         why = error.strerror or str(error)

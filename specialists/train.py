@@ -5,7 +5,7 @@ Trains the base network first where the run has none, then the specialists, merg
 
 from pathlib import Path
 
-from base_models.options import add_jobs_options, jobs_of, parser, read_options
+from base_models.options import add_batch_option, add_jobs_options, jobs_of, parser, read_options
 from data.errors import command
 from data.storage import check_free
 
@@ -18,6 +18,7 @@ def main(argv=None):
     )
     which.add_argument("--group", action="append", metavar="NAME", help="one specialist for all points of a group")
     which.add_argument("--all", action="store_true", help="every point of the set")
+    add_batch_option(made)
     add_jobs_options(made)
     a = made.parse_args(argv)
     check_free(Path(a.run) / "base")

@@ -172,13 +172,6 @@ def test_a_long_average_looks_at_every_fourth_batch_only(model, monkeypatch):
     assert [Averaging({}, horizon, 0).every for horizon in (4, 99, 100, 150, 200, 1e6)] == [1, 1, 2, 3, 4, 4]
 
 
-def test_an_average_is_never_empty_after_a_batch(model):
-    average = Averaging({}, horizon=400, steps=1001)  # goes on between two looks
-    average.set_model(model)
-    average.on_train_batch_end(0)
-    assert equal(average.average, get_weights(model))
-
-
 def test_a_network_lent_other_weights_gets_its_own_back(model):
     before = {name: array.copy() for name, array in get_weights(model).items()}
     with contextlib.suppress(KeyError), lent(model, {name: array + 1 for name, array in before.items()}):

@@ -134,20 +134,25 @@ def test_options_say_where_tasks_are_done():
 
 
 @pytest.mark.parametrize(
-    ("cores", "memory", "gpu", "wanted"),
+    ("cores", "memory", "container", "gpu", "wanted"),
     [
-        (8, 64, "", 8),
-        (8, 8, "", 4),
-        (16, 128, "81559\n", 16),
-        (16, 128, "8192\n8192\n", 4),
-        (2, 1, "", 1),
-        (4, 64, "?", 4),
+        (8, 64, "max\n", "", 8),
+        (8, 8, None, "", 3),
+        (8, 64, f"{8 << 30}\n", "", 3),
+        (16, 128, None, "81559\n", 16),
+        (16, 128, None, "8192\n8192\n", 4),
+        (2, 1, None, "", 1),
+        (4, 64, None, "?", 4),
+        (4, 64, None, "\n", 4),
     ],
 )
-def test_auto_is_what_cores_and_memory_allow(cores, memory, gpu, wanted, tmp_path, monkeypatch):
+def test_auto_is_what_cores_and_memory_allow(cores, memory, container, gpu, wanted, tmp_path, monkeypatch):
     monkeypatch.setattr(seats, "cores", lambda: cores)
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory << 18}.get)
+    monkeypatch.setattr(seats, "CONTAINER", tmp_path / "memory.max")
     monkeypatch.setenv("PATH", str(tmp_path))
+    if container:
+        (tmp_path / "memory.max").write_text(container)
     if gpu:
         program = tmp_path / "nvidia-smi"
         program.write_text(f"#!/bin/sh\necho '{gpu.strip()}'\n")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import tiny
 
-from base_models import precision, speed
-from base_models.options import parser, read_options
+from base_models import precision, speed, train
+from base_models.options import add_batch_option, parser, read_options
 from base_models.precision import MIXED
 from base_models.settings import CHOICES, NetworkSettings, Settings, TrainSettings
 from base_models.speed import NAMES, NOTES, grown, images_per_second, with_batch_size, with_precision
@@ -106,60 +106,100 @@ def test_other_precisions_are_taken_as_asked(tmp_path):
     assert {parser("m", "d").parse_args(["--precision", name]).precision for name in NAMES} == set(NAMES)
 
 
-def rates_of(*rates):
-    """A fake measurement of batches of 32, 64, ... faces; it fails where others are asked about."""
+MANY = FACES[[0] * 16 * 320]  # nine tenths of them are sixteen batches of 256
 
-    def measure(settings, shape, slots, trains):
-        names = [str(32 << i) for i in range(len(rates))]
-        assert [(name, train.batch_size) for name, train in trains.items()] == [(name, int(name)) for name in names]
-        return dict(zip(names, rates, strict=True))
 
-    return measure
+class Rates:
+    """A fake measurement of batches of 32, 64, 128 and 256 faces. What is None has no memory."""
+
+    def __init__(self, *rates):
+        self.rates, self.asked = dict(zip((32, 64, 128, 256), rates, strict=False)), []
+
+    def __call__(self, settings, shape, slots, trains):
+        assert {name: train.batch_size for name, train in trains.items()} == {name: int(name) for name in trains}
+        self.asked.append(tuple(map(int, trains)))
+        found = {name: self.rates[int(name)] for name in trains}
+        if None in found.values():
+            raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate")
+        return found
 
 
 @pytest.mark.parametrize(
-    ("rates", "wanted"),
+    ("rates", "wanted", "asked"),
     [
-        ((100, 101, 102, 103), 32),
-        ((100, 190, 200, 205), 64),
-        ((100, 110, 120, 130), 128),
-        ((100, 200, 390, 700), 256),
-        ((100, 100, 300, 340), 128),
+        ((100, 101), 32, 1),
+        ((100, 190, 200), 64, 2),
+        ((100, 200, 390, 700), 256, 3),
+        ((100, 200, 390, 391), 128, 3),
+        ((100, 200, None), 64, 2),
+        ((100, None), 32, 1),
     ],
 )
-def test_batches_grow_while_that_is_faster(rates, wanted, tmp_path, capsys):
-    faces = FACES[[0] * 16 * 256]
-    made = with_batch_size(Settings(), "auto", faces, tmp_path, rates_of(*rates))
+def test_batches_are_doubled_while_that_is_faster(rates, wanted, asked, tmp_path, capsys):
+    measure = Rates(*rates)
+    made = with_batch_size(Settings(), "auto", MANY, tmp_path, measure)
     assert (made.train.batch_size, made.specialist.train.batch_size) == (wanted, wanted)
     assert made.train.learning_rate == pytest.approx(2e-3 * (wanted / 32) ** 0.5)
-    said = capsys.readouterr()
-    assert (
-        f"batch_size: {wanted}: images/s by the size of a batch: 32: {rates[0]}, 64: {rates[1]}" in said.out + said.err
-    )
+    assert measure.asked == [(32, 64), (64, 128), (128, 256)][:asked]
+    said = "".join(capsys.readouterr())
+    assert f"batch_size: {wanted}: " in said
+    assert ("find no memory" in said) == (None in rates)
+
+
+def test_other_errors_of_measuring_are_raised(tmp_path):
+    def measure(*_):
+        raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="do not match"):
+        with_batch_size(Settings(), "auto", MANY, tmp_path, measure)
 
 
 def test_an_epoch_keeps_enough_steps(tmp_path):
-    measure = rates_of(100, 200)  # of 128 faces are not 16 batches there
-    assert with_batch_size(Settings(), "auto", FACES[[0] * 1100], tmp_path, measure).train.batch_size == 64
+    """1,200 faces, a tenth of them held out: sixteen batches of 64, not of 128; of 1,100 not of 64 either."""
+    assert with_batch_size(Settings(), "auto", FACES[[0] * 1200], tmp_path, Rates(100, 200)).train.batch_size == 64
+    assert with_batch_size(Settings(), "auto", FACES[[0] * 1100], tmp_path, Rates()).train.batch_size == 32
 
 
 def test_what_is_known_of_batches_is_not_measured_again(tmp_path):
-    faces = FACES[[0] * 16 * 256]
-    first = with_batch_size(Settings(), "auto", faces, tmp_path, rates_of(100, 200, 200, 200))
-    assert with_batch_size(Settings(), "auto", faces, tmp_path, lambda *_: pytest.fail("measured")) == first
+    first = with_batch_size(Settings(), "auto", MANY, tmp_path, Rates(100, 200, 200))
+    assert with_batch_size(Settings(), "auto", MANY, tmp_path, lambda *_: pytest.fail("measured")) == first
     longer = replace(Settings(), train=replace(Settings().train, epochs=3, learning_rate=1e-3))
-    known = with_batch_size(longer, "auto", faces, tmp_path, lambda *_: pytest.fail("measured"))
+    known = with_batch_size(longer, "auto", MANY, tmp_path, lambda *_: pytest.fail("measured"))
     assert (known.train.batch_size, known.train.epochs) == (64, 3)
 
 
 def test_a_number_of_faces_is_taken_as_asked(tmp_path):
     assert with_batch_size(Settings(), None, FACES, tmp_path) == Settings()
-    assert with_batch_size(Settings(), "32", FACES, tmp_path) == Settings()
-    made = with_batch_size(Settings(), "8", FACES, tmp_path)
+    assert with_batch_size(Settings(), 32, FACES, tmp_path) == Settings()
+    made = with_batch_size(Settings(), 8, FACES, tmp_path)
     assert (made.train.batch_size, made.train.learning_rate) == (8, pytest.approx(1e-3))
-    for wrong in ("0", "-1", "many", "1.5", "65537"):
-        with pytest.raises(UsageError, match=f"--batch-size: expected a number of faces.*; received '{wrong}'"):
-            with_batch_size(Settings(), wrong, FACES, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_command_trains_with_the_batches_that_it_was_asked_for(tmp_path):
+    given = ["--data=synthetic:40", f"--run={tmp_path}", "--batch-size=8", "--precision=float32"]
+    train.main([*given, "--set=train.epochs=1", "--set=network.backbone=nose_tiny"])
+    told = read_json(tmp_path / "base/settings.json")["train"]
+    assert (told["batch_size"], told["learning_rate"]) == (8, pytest.approx(1e-3))
+    train.main([*given, "--batch-size=auto", "--set=train.epochs=1", "--set=network.backbone=nose_tiny"])
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "auto"])
+def test_batches_are_timed_in_the_precision_that_is_asked_for(precision, tmp_path, monkeypatch):
+    seen = []
+
+    def measure(settings, shape, slots, trains):
+        seen.append([(train.batch_size, train.precision) for train in trains.values()])
+        return {name: 100.0 * (i + 1) for i, name in enumerate(trains)}
+
+    monkeypatch.setattr(speed, "images_per_second", measure)
+    made = parser("base_models.train", "")
+    add_batch_option(made)
+    given = ["--data=synthetic:1200", f"--run={tmp_path}", "--batch-size=auto", f"--precision={precision}"]
+    settings, _, _ = read_options(made.parse_args(given))
+    assert (settings.train.batch_size, settings.train.precision) == (64, MIXED)
+    first = "float32" if precision == "auto" else MIXED
+    assert [(32, first), (64, first)] in seen
 
 
 def test_learning_rates_match_the_optimizer():
@@ -173,7 +213,7 @@ def test_a_run_goes_on_with_the_batches_that_it_began_with(tmp_path, capsys):
     made = with_batch_size(Settings(), "auto", FACES, tmp_path, lambda *_: pytest.fail("measured"))
     assert (made.train.batch_size, made.train.learning_rate) == (128, pytest.approx(4e-3))
     assert "batch_size: 128, as this run was begun" in "".join(capsys.readouterr())
-    for wrong in (0, True, "128", None):
+    for wrong in (0, True, "128", None, 128.0):
         write_json(tmp_path / "base/settings.json", {"train": {"batch_size": wrong}})
         with pytest.raises(RunError, match="expected the settings of a network"):
             with_batch_size(Settings(), "auto", FACES, tmp_path)
@@ -192,5 +232,32 @@ def test_candidates_are_timed_in_turns():
 @pytest.mark.parametrize(("option", "setting"), [("precision", "precision=float32"), ("batch-size", "batch_size=8")])
 def test_each_is_asked_for_in_one_way(part, option, setting, tmp_path):
     given = ["--data=synthetic", f"--run={tmp_path / 'run'}", f"--{option}=auto", f"--set={part}train.{setting}"]
+    made = parser("base_models.base", "")
+    add_batch_option(made)
     with pytest.raises(UsageError, match=f"--{option}: expected it or --set"):
-        read_options(parser("base_models.base", "").parse_args(given))
+        read_options(made.parse_args(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("--batch-size=0", "--batch-size: expected 1 to 65536, or auto; received 0"),
+        ("--batch-size=65537", "--batch-size: expected 1 to 65536, or auto; received 65537"),
+        (
+            "--set=points.nose_tip.train.learning_rate=0.01",
+            "it or settings such as points.nose_tip.train.learn",
+        ),
+    ],
+)
+def test_batches_that_cannot_be_are_refused_before_anything_is_read(given, words, tmp_path):
+    made = parser("base_models.base", "")
+    add_batch_option(made)
+    with pytest.raises(UsageError, match=words):
+        read_options(made.parse_args(["--data=nowhere", f"--run={tmp_path}", "--batch-size=auto", given]))
+
+
+def test_what_is_no_number_is_told_in_words():
+    made = parser("base_models.base", "")
+    add_batch_option(made)
+    with pytest.raises(UsageError, match="--batch-size: expected a number or auto; received 'many'"):
+        made.parse_args(["--batch-size=many"])
