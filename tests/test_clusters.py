@@ -39,6 +39,10 @@ class Nodes:
             self.started.append(subprocess.Popen(call, **own, start_new_session=True))
         return self.started[-1]
 
+    def said(self):
+        """What the last one has said."""
+        return (self.folder / f"{len(self.started) - 1}.log").read_text(errors="replace")
+
     def end(self, process):
         """As a machine that loses its power."""
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -69,8 +73,11 @@ def ray_nodes(tmp_path):
     common = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
     nodes.start(SCRIPTS / "ray", "start", *head, *common)
     until(lambda: answers(address), 60)
-    for _ in range(2):
+    for _ in range(
+        2
+    ):  # one after the other: at once they choose one name for their sockets, and only one of them lives
         nodes.start(SCRIPTS / "ray", "start", f"--address={address}", "--num-cpus=1", *common)
+        until(lambda: "Ray runtime started" in nodes.said(), 60)
     yield f"ray://{address}", nodes
     nodes.end_all()
 
