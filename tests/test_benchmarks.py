@@ -328,6 +328,7 @@ def test_what_is_not_labelled_counts_in_no_loss():
     assert found.grad[0].tolist() == [[-0.25, -0.5]]
 
 
+@pytest.mark.slow
 def test_a_run_that_lacks_specialists_says_nothing_of_their_cost(tmp_path, monkeypatch):
     run = tiny.merged_run(tmp_path / "run")
     (run / "specialists").mkdir(exist_ok=True)

@@ -127,6 +127,7 @@ def test_framed_answers_are_those_that_the_report_tells_and_others_go_without(ru
     np.testing.assert_allclose(quick["ensemble"], plain["ensemble"], atol=0.05)  # not moved either
 
 
+@pytest.mark.slow
 def test_without_the_setting_there_is_none(run, tmp_path):
     _, faces, settings = run
     train_base(faces, settings, tmp_path / "run", 3)

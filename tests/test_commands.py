@@ -343,6 +343,7 @@ def test_a_run_in_use_is_refused_with_its_holder(place, capsys, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_specialist_of_another_base_is_not_merged(place, tmp_path, capsys):
     import shutil
 

@@ -350,6 +350,7 @@ def test_a_base_loads_as_it_was_trained(faces, trained):
     assert summary["rows"] + summary["validation_rows"] == 40
 
 
+@pytest.mark.slow
 def test_an_interrupted_base_goes_on_to_the_same_bytes(faces, trained, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(fit, "_save", stopping(1))
@@ -478,6 +479,7 @@ class Ends(keras.callbacks.Callback):
         self.last = time.perf_counter()
 
 
+@pytest.mark.slow
 def test_an_epoch_ends_with_its_last_batch(model):
     """TensorFlow's prefetching would hold most of them until 1.27 s after their beginning."""
     waits, ends = [], Ends()

@@ -26,6 +26,7 @@ print(first, between, faults())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs glibc")
 def test_from_the_first_batch_on_what_is_freed_is_there_for_the_next(monkeypatch):
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)

@@ -188,6 +188,7 @@ def test_a_dropout_rate_outside_its_range_is_refused(rate):
         ScheduledDropout(rate)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["alexnet", "resnet"])
 def test_frozen_blocks_keep_weights_and_statistics_through_a_fit(backbone):
     model = build_network(NetworkSettings(backbone=backbone, head="pooled", **SMALL), SLOTS, SHAPE)
@@ -204,6 +205,7 @@ def test_frozen_blocks_keep_weights_and_statistics_through_a_fit(backbone):
     assert all(layer.trainable for layer in model.layers)
 
 
+@pytest.mark.slow
 def test_a_residual_network_of_few_channels_trains_on_batches_of_two_sizes():
     """oneDNN's 1x1 convolution with strides wrote past its memory here, which ended the process."""
     model = build_network(NetworkSettings(backbone="resnet", filters=4, depth=1), SLOTS, SHAPE)

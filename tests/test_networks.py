@@ -147,6 +147,7 @@ def test_blocks_and_numbers(name):
     assert all(layer.dtype_policy.name == "float32" for layer in model.layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ROWS)
 def test_trains_and_gives_the_same_again(name, tmp_path):
     """Finite, from its seed, trains, deterministic, saves and loads exactly; what is loaded answers as what trained."""
