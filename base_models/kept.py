@@ -14,7 +14,8 @@ def read_kept(path, right, remedy):
         remedy: in words, what follows where it is not.
 
     Returns:
-        dict; None where there is none. A damaged or wrong one is named, with the remedy, and deleted: None, too.
+        dict; None where there is none. One that is damaged or wrong is named, with the remedy, and deleted; one that
+        cannot be read is named and stays: None, too.
     """
     if not path.exists():
         return None

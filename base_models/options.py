@@ -10,6 +10,7 @@ import tempfile
 from data.errors import Parser, ProjectError, UsageError
 
 AUTO = "auto"  # in place of a name or number: what suits this machine
+LARGEST = 65536  # faces in a batch
 NEEDED = 4 << 30  # bytes of address space; the smallest training has mapped 3.1 GB
 
 
@@ -136,8 +137,8 @@ def _batch_size(a, points):
     size = getattr(a, "batch_size", None)
     if size is None:
         return None
-    if size != AUTO and not 1 <= size <= 65536:
-        raise UsageError(f"--batch-size: expected 1 to 65536, or auto; received {size}")
+    if size != AUTO and not 1 <= size <= LARGEST:
+        raise UsageError(f"--batch-size: expected 1 to {LARGEST}, or auto; received {size}")
     if any("train.batch_size=" in text for text in a.set):
         raise UsageError("--batch-size: expected it or --set train.batch_size=..., not both")
     own = {"train.batch_size", "train.learning_rate", "train.optimizer"}

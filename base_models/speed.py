@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from base_models.options import AUTO, LARGEST
 from base_models.precision import MIXED, machine
 from base_models.progress import say
 from base_models.seats import cores
@@ -20,10 +21,9 @@ from data.cache import cache_folder
 from data.errors import RunError, no_memory
 from data.storage import read_json, understood, write_json
 
-AUTO = "auto"
 NAMES = {"float32": "float32", "bfloat16": MIXED, MIXED: MIXED, AUTO: AUTO}  # what --precision takes
 WORTH = 1.15  # times faster; for less, neither rounding to 8 bits nor fewer steps are worth it
-TIMES, LARGEST = 8, 65536  # the largest batch: times as many faces as the settings say; faces
+TIMES = 8  # as many faces as the settings say, in the largest batch that is tried
 FEWEST = 16  # batches of an epoch of the base, where their size was chosen here
 TURNS, STEPS = 3, 4  # of each candidate, in alternation; training steps of a turn
 NOTES = "speed.json"
