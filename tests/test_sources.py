@@ -402,7 +402,8 @@ LIGHT = """
 import sys
 from data.sources import SYNTHETIC_COUNT, read_training
 read_training(sys.argv[1])
-print(sorted({"pandas", "scipy", "sklearn", "cv2", "keras", "tensorflow", "kagglehub"} & set(sys.modules)))
+heavy = {"pandas", "scipy", "sklearn", "cv2", "keras", "tensorflow", "kagglehub", "data.readers"}
+print(sorted(heavy & set(sys.modules)))
 """
 
 
