@@ -55,7 +55,8 @@ def main():
         images = np.asarray(faces.images)
         return [changed(tf.constant(images[i : i + BATCH], tf.float32)) for i in range(0, len(images), BATCH)]
 
-    row = {"what": f"{BATCH * BATCHES} faces of 96 px in batches of {BATCH}", **pairs(ours, alternative, PAIRS)}
+    what = f"{BATCH * BATCHES} faces of 96 px in batches of {BATCH}"
+    row = {"what": what, "images": BATCH * BATCHES, **pairs(ours, alternative, PAIRS)}
     record("augmentation", "python benchmarks/augmenting.py --data REPLICA", [row], faces=BATCH * BATCHES)
 
 

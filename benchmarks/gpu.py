@@ -9,7 +9,7 @@ Every --precision with every --batch trains a base for a few epochs; the pair wi
 `base_models.train`, then from that base `specialists.train --all` once for every --at-once, so many specialists side
 by side. Seconds are those of the commands from start to end, pages and imports too; `epochs` is the sum of the epochs
 alone. The rows of FOLDER/training.csv are repeated up to --faces. Prints one JSON object; scores are in it, since a
-large batch is worth nothing where it learns less.
+large batch is worth nothing where it learns less. On a GPU all of it goes into results.json, too.
 """
 
 import argparse
@@ -22,13 +22,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from measure import machine
+from measure import machine, record, single
 from reading import ROWS, grown
 
 from data.storage import read_json
 
 ROOT = Path(__file__).parent.parent
 INSTALL = {"jax": "jax[cuda12]", "tensorflow": "tensorflow[and-cuda]"}
+SECONDS = 60  # wanted for all of it
 PROBED = 3  # epochs; the first one traces and does not count
 FOUND = {
     "jax": "import jax; print(*[d.device_kind for d in jax.devices() if d.platform == 'gpu'], sep='|')",
@@ -114,6 +115,20 @@ def _merged(folder):
     return round(float(rmse(predictions.errors())), 4)
 
 
+def rows_of(found, about):
+    """Rows: base and specialists together, for every number of specialists at once; against the first of them."""
+    sides, gpu = found["specialists"], ", ".join(about["gpu"])
+    what = f"{about['faces']:,} faces, {about['epochs']} epochs of each network, {gpu} ({about['backend']})"
+    return [
+        {
+            "what": f"{what}: {side['at_once']} at once against {sides[0]['at_once']}",
+            "target_seconds": SECONDS,
+            **single(side["with_base"], sides[0]["with_base"]),
+        }
+        for side in sides
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add = parser.add_argument
@@ -137,8 +152,13 @@ def main():
         rates = probed(a, out)
         best = max(rates, key=lambda found: found["images_per_second"])
         found = whole(a, out, settings_of(best["precision"], best["batch"], a.epochs))
-    about = {"gpu": names, "backend": a.backend, "faces": a.faces, "epochs": a.epochs, "machine": machine()}
-    print(json.dumps({**about, "probed": rates, "chosen": best, **found}, indent=1))
+    about = {"gpu": names, "backend": a.backend, "faces": a.faces, "epochs": a.epochs}
+    found = {"probed": rates, "chosen": best, **found}
+    if names:
+        record(
+            "gpu", f"KERAS_BACKEND={a.backend} python benchmarks/gpu.py --data REPLICA", rows_of(found, about), **about
+        )
+    print(json.dumps({**about, "machine": machine(), **found}, indent=1))
 
 
 if __name__ == "__main__":

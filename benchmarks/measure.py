@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -42,20 +43,22 @@ def _spent(process):
     return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def pairs(ours, alternative, repeats, timed=once):
+def pairs(ours, alternative, repeats, timed=once, warm=True):
     """Time two sides in turns, after one call of each to warm up.
 
     Args:
         ours, alternative: what `timed` takes; functions.
         repeats: how many pairs.
         timed: function of a side to (seconds, CPU seconds).
+        warm: False = both sides have been at work just before: no call to warm up.
 
     Returns:
         dict: for "ours" and "alternative" the medians and quartiles of seconds and CPU seconds; "ratio" and
         "cpu_ratio", how many times longer the alternative takes.
     """
-    timed(ours)
-    timed(alternative)
+    if warm:
+        timed(ours)
+        timed(alternative)
     taken = [(timed(ours), timed(alternative)) for _ in range(repeats)]
     mine, theirs = zip(*taken, strict=True)
     return {
@@ -103,6 +106,16 @@ def machine():
     }
 
 
+def commit(folder=Path(__file__).parent):
+    """The commit that the code is of, with "and changes" where files differ from it; None without git."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=7", "--exclude=*", "--dirty"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return said.replace("-dirty", " and changes")
+
+
 def _version(library):
     try:
         return importlib.metadata.version(library)
@@ -116,11 +129,12 @@ def record(name, command, rows, **about):
     Args:
         name: of the benchmark.
         command: that makes them again.
-        rows: list of dicts: "what", "target" where there is one, and as of `pairs`.
+        rows: list of dicts: "what"; where there is one, "target", the least ratio that is wanted, or "target_seconds",
+            the most seconds; and as of `pairs`.
         about: what else is to be known.
     """
     known = read_json(RESULTS) if RESULTS.exists() else {}
-    known[name] = {"command": command, "machine": machine(), "rows": rows, **about}
+    known[name] = {"command": command, "commit": commit(), "machine": machine(), "rows": rows, **about}
     write_json(RESULTS, known)
     for row in rows:
         print(told(row))

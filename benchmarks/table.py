@@ -1,22 +1,28 @@
 """Puts the tables of results.json into docs/performance.md: python benchmarks/table.py
 
-Between `<!-- NAME -->` and `<!-- /NAME -->` goes the table of the benchmark NAME; everything else is written by hand.
+Between `<!-- NAME -->` and `<!-- /NAME -->` goes the table of the benchmark NAME, between those of `targets` what is
+wanted of all of them; everything else is written by hand.
 """
 
 import re
 import sys
+import textwrap
 
 from measure import RESULTS, read_json
 
+WIDTH = 120  # characters
 DOCUMENT = RESULTS.parent.parent / "docs" / "performance.md"
 
 
 def table(found):
     """Lines of Markdown of one benchmark."""
-    about = found["machine"]
-    lines = [
+    about, code = found["machine"], f", code of {found['commit']}" if found.get("commit") else ""
+    where = (
         f"`{found['command']}` on {about['cores']} cores of {about['cpu']} ({', '.join(about['instructions'])}), "
-        f"{about['memory_gb']} GB, load {about['load']:.1f}:",
+        f"{about['memory_gb']} GB, load {about['load']:.1f}{code}:"
+    )
+    lines = [
+        *textwrap.wrap(where, WIDTH, break_long_words=False, break_on_hyphens=False),
         "",
         "| what | ours | alternative | times faster | CPU: ours | alternative | times less | target | pairs |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -26,14 +32,34 @@ def table(found):
 
 def _row(row):
     ours, theirs = row["ours"], row["alternative"]
-    target = f"{row['target']} times" if "target" in row else ""
-    target = f"{row['target_seconds']} s" if "target_seconds" in row else target
+    target = "; ".join(wanted for wanted, *_ in _targets(row))
     images = row.get("images")
     cells = (
         *(row["what"], _spread(ours, images), _spread(theirs, images), _ratio(row["ratio"])),
         *(_time(ours["cpu_seconds"]), _time(theirs["cpu_seconds"]), _ratio(row["cpu_ratio"]), target, row["pairs"]),
     )
     return f"| {' | '.join(map(str, cells))} |"
+
+
+def _targets(row):
+    """(what is wanted, what was reached, whether that is enough) of each of a row's targets."""
+    if "target" in row:
+        ratio = row["ratio"]
+        yield f"{row['target']} times or more", _ratio(ratio) or "never", ratio is not None and ratio >= row["target"]
+    if "target_seconds" in row:
+        seconds, wanted = row["ours"]["seconds"], row["target_seconds"]
+        told = "never" if seconds is None else _time(seconds)
+        yield f"{_time(wanted)} or less", told, seconds is not None and seconds <= wanted
+
+
+def summary(results):
+    """Lines of Markdown: every target of all benchmarks."""
+    lines = ["| benchmark | what | wanted | reached | |", "|---|---|---|---|---|"]
+    for name, found in results.items():
+        for row in found["rows"]:
+            for wanted, reached, enough in _targets(row):
+                lines.append(f"| {name} | {row['what']} | {wanted} | {reached} | {'met' if enough else '**missed**'} |")
+    return lines
 
 
 def _ratio(value):
@@ -62,10 +88,10 @@ def _time(seconds):
 
 
 def main():
-    text = DOCUMENT.read_text(encoding="utf-8")
-    for name, found in read_json(RESULTS).items():
+    text, results = DOCUMENT.read_text(encoding="utf-8"), read_json(RESULTS)
+    for name, lines in [("targets", summary(results)), *((name, table(found)) for name, found in results.items())]:
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        body = "\n".join(table(found))
+        body = "\n".join(lines)
         text, places = mark.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)
         if not places:
             sys.exit(f"{DOCUMENT}: expected <!-- {name} --> and <!-- /{name} --> around a table; received none")

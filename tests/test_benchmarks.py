@@ -18,7 +18,9 @@ import tiny
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import gpu  # noqa: E402
 import measure  # noqa: E402
+import merged  # noqa: E402
 import pages  # noqa: E402
 import reading  # noqa: E402
 import sides  # noqa: E402
@@ -60,6 +62,11 @@ def test_both_sides_are_run_in_turns_and_compared_pair_by_pair(clock):
     assert found["cpu_ratio"] == 3
 
 
+def test_what_has_been_at_work_just_before_is_not_warmed_up(clock):
+    found = measure.pairs(lambda: clock(2), lambda: clock(6), 1, warm=False)
+    assert (found["ours"]["quartiles"], found["ratio"], measure.time.perf_counter()) == ([2, 2], 3, 8)
+
+
 SPINNING = """
 import subprocess, sys, threading, time
 sys.path.insert(0, sys.argv[1])
@@ -95,11 +102,12 @@ def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkey
     monkeypatch.setattr(table, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(table, "DOCUMENT", tmp_path / "a.md")
     row = {"what": "one", "target": 100, **measure.pairs(lambda: clock(0.002), lambda: clock(0.5), 2)}
+    monkeypatch.setattr(measure, "commit", lambda: "1234567 and changes")
     measure.record("first", "python a.py", [row])
     measure.record("second", "python b.py", [])
     assert "one: 2.0 ms (CPU 1.0) against 500.0 ms (CPU 250.0): 250.0 times" in capsys.readouterr().out
     assert set(read_json(tmp_path / "results.json")) == {"first", "second"}
-    text = "before\n<!-- first -->\nold\n<!-- /first -->\nafter\n"
+    text = "<!-- targets -->\n<!-- /targets -->\nbefore\n<!-- first -->\nold\n<!-- /first -->\nafter\n"
     (tmp_path / "a.md").write_text(text, encoding="utf-8")
     with pytest.raises(SystemExit, match=re.escape("expected <!-- second --> and <!-- /second -->")):
         table.main()
@@ -107,10 +115,83 @@ def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkey
     measure.write_json(tmp_path / "results.json", {"first": read_json(tmp_path / "results.json")["first"]})
     table.main()
     lines = (tmp_path / "a.md").read_text(encoding="utf-8").splitlines()
+    assert lines[3] == "| first | one | 100 times or more | 250.0 | met |"
+    lines = lines[5:]
     assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", "<!-- first -->", "<!-- /first -->", "after")
     assert lines[-3].startswith("| one | 2.0 ms | 500.0 ms | 250.0 |")  # no spread where there is none
     assert "old" not in lines
     assert lines[2].startswith("`python a.py` on ")
+    assert ", code of 1234567 and changes: " in " ".join(lines)  # which may be wrapped
+
+
+def test_the_commit_of_what_was_measured_is_known():
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=BENCHMARKS, capture_output=True, text=True)
+    if head.returncode:
+        pytest.skip("not a git checkout")
+    commit, changes, _ = measure.commit().partition(" and changes")
+    assert len(commit) >= 7
+    assert head.stdout.startswith(commit)
+    assert bool(changes) == bool(
+        subprocess.run(["git", "diff", "--stat", "HEAD"], cwd=BENCHMARKS, capture_output=True, check=True).stdout
+    )
+
+
+def test_without_git_there_is_no_commit(tmp_path):
+    assert measure.commit(tmp_path) is None
+
+
+def test_every_target_of_the_benchmarks_is_met_or_missed():
+    rows = [
+        {"what": "a", "target": 2, **measure.single(3.0, 6.0)},
+        {"what": "b", "target": 2, **measure.single(3.0, 5.9)},
+        {"what": "c", "target": 2, **measure.single(None, 5.9)},
+        {"what": "d", **measure.single(3.0, 5.9)},
+        {"what": "e", "target": 2, "target_seconds": 0.005, **measure.single(0.005, 0.001)},
+        {"what": "f", "target_seconds": 0.005, **measure.single(0.0051, 0.001)},
+        {"what": "g", "target_seconds": 60, **measure.single(None, 1.0)},
+    ]
+    assert table.summary({"x": {"rows": rows}})[2:] == [
+        "| x | a | 2 times or more | 2.0 | met |",
+        "| x | b | 2 times or more | 1.97 | **missed** |",
+        "| x | c | 2 times or more | never | **missed** |",
+        "| x | e | 2 times or more | 0.20 | **missed** |",
+        "| x | e | 5.0 ms or less | 5.0 ms | met |",
+        "| x | f | 5.0 ms or less | 5.1 ms | **missed** |",
+        "| x | g | 60.00 s or less | never | **missed** |",
+    ]
+    assert "| 2 times or more; 5.0 ms or less | 1 |" in table._row(rows[4])
+
+
+def test_what_is_wanted_of_the_merged_file():
+    wanted = {
+        asked: merged.target(*asked) for asked in [(1, 1, "fifteen calls"), (1, 2, "fifteen calls"), (1, 1, "whole")]
+    }
+    assert list(wanted.values()) == [{"target": 100, "target_seconds": 0.005}, {"target": 100}, {}]
+    assert merged.target(64, 1, "fifteen calls") == {}
+    assert merged.target(1783, 2, "fifteen calls") == {"target": 20}
+
+
+def test_a_gpu_is_held_against_one_specialist_after_another():
+    found = {"specialists": [{"at_once": 1, "with_base": 90.0}, {"at_once": 15, "with_base": 45.0}]}
+    about = {"gpu": ["NVIDIA X"], "backend": "jax", "faces": 7049, "epochs": 50}
+    one, many = gpu.rows_of(found, about)
+    assert many["what"] == "7,049 faces, 50 epochs of each network, NVIDIA X (jax): 15 at once against 1"
+    assert (one["ratio"], many["ratio"], many["target_seconds"]) == (1, 2, 60)
+    lines = table.summary({"gpu": {"rows": [one, many]}})[2:]
+    assert [line.rpartition("less | ")[2] for line in lines] == ["90.00 s | **missed** |", "45.00 s | met |"]
+
+
+def test_specialists_are_compared_label_by_label_without_what_is_wrong():
+    full = np.full((40, 3), 2.0)
+    full[0, 0], full[1, 1] = 50, np.nan  # a wrong label: both are far off; and none
+    frozen = full + np.repeat(np.arange(8) < 4, 5)[:, None] * 0.2  # worse on half of the persons
+    row = specialists_cost.together(frozen, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
+    assert row["ratio"] == 2
+    *_, low, _, high = re.findall(r"-?\d+\.\d+", row["what"].replace("to", "0.0"))
+    assert "trimmed 1.414: in full better by 0.07" in row["what"]
+    assert 0 <= float(low) < 0.07 < float(high) <= 0.142
+    same = specialists_cost.together(full, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
+    assert "better by 0.000 px, 95 % from 0.000 to 0.000" in same["what"]
 
 
 def test_cpu_seconds_count_what_a_child_process_took():
@@ -127,7 +208,7 @@ def test_what_was_run_once_has_no_cpu_and_may_never_end(clock, tmp_path, monkeyp
         capsys.readouterr().out
     )
     assert table.table(read_json(tmp_path / "results.json")["once"])[-2:] == [
-        "| a | 60.00 s | 30.0 min | 30.0 |  |  |  | 5 times | 1 |",
+        "| a | 60.00 s | 30.0 min | 30.0 |  |  |  | 5 times or more | 1 |",
         "| b | 2.00 s | never |  |  |  |  |  | 1 |",
     ]
 
