@@ -9,10 +9,11 @@ Every --precision with every --batch trains a base for a few epochs; the pair wi
 `base_models.train`, then from that base `specialists.train --all` once for every --at-once, so many specialists side
 by side. Seconds are those of the commands from start to end, pages and imports too; `epochs` is the sum of the epochs
 alone. The rows of FOLDER/training.csv are repeated up to --faces. Prints one JSON object; scores are in it, since a
-large batch is worth nothing where it learns less. On a GPU all of it goes into results.json, too.
+large batch is worth nothing where it learns less. On a GPU all of it goes into results.json, too (`gpu_BACKEND`).
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ from data.storage import read_json
 
 ROOT = Path(__file__).parent.parent
 INSTALL = {"jax": "jax[cuda12]", "tensorflow": "tensorflow[and-cuda]"}
-SECONDS = 60  # wanted for all of it
+EPOCHS, SECONDS = 50, 60  # of each network; wanted for all of it
 PROBED = 3  # epochs; the first one traces and does not count
 FOUND = {
     "jax": "import jax; print(*[d.device_kind for d in jax.devices() if d.platform == 'gpu'], sep='|')",
@@ -118,11 +119,13 @@ def _merged(folder):
 def rows_of(found, about):
     """Rows: base and specialists together, for every number of specialists at once; against the first of them."""
     sides, gpu = found["specialists"], ", ".join(about["gpu"])
-    what = f"{about['faces']:,} faces, {about['epochs']} epochs of each network, {gpu} ({about['backend']})"
+    which = ", ".join(about["points"]) or "all specialists"
+    what = f"base and {which}, {about['faces']:,} faces, {about['epochs']} epochs each, {gpu} ({about['backend']})"
+    whole = (about["points"], about["faces"], about["epochs"]) == ([], ROWS, EPOCHS)
     return [
         {
             "what": f"{what}: {side['at_once']} at once against {sides[0]['at_once']}",
-            "target_seconds": SECONDS,
+            **({"target_seconds": SECONDS} if whole else {}),
             **single(side["with_base"], sides[0]["with_base"]),
         }
         for side in sides
@@ -136,7 +139,7 @@ def main():
     add("--precision", nargs="+", default=["float32", "mixed_bfloat16"])
     add("--batch", nargs="+", type=int, default=[32, 128, 512], metavar="N")
     add("--at-once", nargs="+", type=int, default=[1, 4, 15], metavar="N", help="specialists side by side")
-    add("--epochs", type=int, default=50, metavar="N", help="of each network (default: %(default)s)")
+    add("--epochs", type=int, default=EPOCHS, metavar="N", help="of each network (default: %(default)s)")
     add("--faces", type=int, default=ROWS, metavar="N", help="(default: %(default)s)")
     add("--point", action="append", default=[], metavar="NAME", help="only these specialists")
     add("--cpu", action="store_true", help="go on without a GPU, to try the script itself")
@@ -152,12 +155,12 @@ def main():
         rates = probed(a, out)
         best = max(rates, key=lambda found: found["images_per_second"])
         found = whole(a, out, settings_of(best["precision"], best["batch"], a.epochs))
-    about = {"gpu": names, "backend": a.backend, "faces": a.faces, "epochs": a.epochs}
+    about = {"gpu": names, "backend": a.backend, "faces": a.faces, "epochs": a.epochs, "points": a.point}
     found = {"probed": rates, "chosen": best, **found}
     if names:
-        record(
-            "gpu", f"KERAS_BACKEND={a.backend} python benchmarks/gpu.py --data REPLICA", rows_of(found, about), **about
-        )
+        command = f"KERAS_BACKEND={a.backend} python benchmarks/gpu.py --data REPLICA"
+        with contextlib.redirect_stdout(sys.stderr):
+            record(f"gpu_{a.backend}", command, rows_of(found, about), **about, measured=found)
     print(json.dumps({**about, "machine": machine(), **found}, indent=1))
 
 

@@ -107,13 +107,17 @@ def machine():
 
 
 def commit(folder=Path(__file__).parent):
-    """The commit that the code is of, with "and changes" where files differ from it; None without git."""
-    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=7", "--exclude=*", "--dirty"]
+    """The commit that the code is of, with "and changes" where code differs from it; None without git."""
+    git = ["git", "-C", str(folder)]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        found = subprocess.run([*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return said.replace("-dirty", " and changes")
+    code = [*git, "diff", "--quiet", "HEAD", "--", ":/*.py"]
+    return found.stdout.strip() + " and changes" * bool(subprocess.run(code).returncode)
+
+
+COMMIT = commit()  # at the start: whoever goes on working meanwhile does not change what is measured
 
 
 def _version(library):
@@ -134,7 +138,7 @@ def record(name, command, rows, **about):
         about: what else is to be known.
     """
     known = read_json(RESULTS) if RESULTS.exists() else {}
-    known[name] = {"command": command, "commit": commit(), "machine": machine(), "rows": rows, **about}
+    known[name] = {"command": command, "commit": COMMIT, "machine": machine(), "rows": rows, **about}
     write_json(RESULTS, known)
     for row in rows:
         print(told(row))

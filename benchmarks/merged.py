@@ -3,7 +3,8 @@
     python benchmarks/merged.py --run RUN FILE [FILE ...]
 
 FILEs are what `python -m specialists.export --run RUN` wrote: the first one with all specialists; others with less to
-do have only the fifteen calls beside them, and no 1,783 faces. Both sides may use the same cores, one, then two. The
+do have only the fifteen calls beside them, and no 1,783 faces. Beside a file's name stands its RMSE on the run's
+held-out faces of its convention, without the worst 2 %. Both sides may use the same cores, one, then two. The
 alternative is what a tutorial does with fifteen networks: `model.predict` of each, on views that are cut out already,
 without base, mirror images, merge or radii, all of which ours does. `whole` is the alternative that gives the same
 answer as ours: base and specialists with their views, `model.predict` of each, on the faces and, where the file looks
@@ -39,11 +40,12 @@ def rows_of(run, files, threads, counts):
     from specialists.predictor import held_faces
 
     ensemble = load_ensemble(run)
-    images = held_faces(run, ensemble).images
+    held = held_faces(run, ensemble)
+    images = held.images
     naive, rows = Naive(ensemble), []
     for path in files:
         exported = load_exported(path, threads)
-        first = path == files[0]
+        first, scored = path == files[0], rmse_of(exported, held)
         for n, repeats in counts.items():
             if n == max(COUNTS) and not first:
                 continue
@@ -57,9 +59,19 @@ def rows_of(run, files, threads, counts):
                     repeats,
                     warm=n < max(COUNTS),  # it comes last, and minutes of warming up would warm nothing
                 )
-                told = f"{Path(path).name}, {n} face{'s' * (n > 1)}, {threads} thread{'s' * (threads > 1)}, {what}"
+                told = f"{Path(path).name} ({scored:.3f} px), {n} face{'s' * (n > 1)}"
+                told += f", {threads} thread{'s' * (threads > 1)}, {what}"
                 rows.append({"what": told, **target(n, threads, what), **row})
     return rows
+
+
+def rmse_of(exported, held):
+    """px: RMSE of a file on the held-out `Predictions` of its convention, without the worst."""
+    from base_models.predict import WORST, score
+
+    own = held.convention == exported.convention
+    points, _ = exported.predict(held.images[own], held.convention[own])
+    return score(points["ensemble"], held.truth[own], WORST)
 
 
 def target(n, threads, what):

@@ -7,7 +7,7 @@ points, or those that are named, are then trained again from the same base and o
 into OUT; the same command goes on there. What the run had measured beside other work, or on another machine, is no
 match for what is trained now: --again trains the frozen ones of these points anew too, into OUT. Seconds are those of
 epochs, validation included; reading, tracing and pages are not. All points together are compared label by label on the
-held-out faces, in a bootstrap over persons.
+held-out faces, in a bootstrap over persons: so that is what chance does with one training of each side.
 """
 
 import argparse
@@ -53,8 +53,8 @@ def together(frozen, full, group, seconds):
     better = gain_over(*trimmed, resamples(len(frozen), group=group))
     pairs = zip((frozen, full), trimmed, strict=True)
     sides = ", against ".join(f"{rmse(every):.3f} px, trimmed {rmse(most):.3f}" for every, most in pairs)
-    told = f"in full better by {better.value:.3f} px, 95 % from {better.low:.3f} to {better.high:.3f}, trimmed"
-    return {"what": f"all of these points: frozen against in full ({sides}: {told})", **single(*seconds)}
+    told = f"in full better by {better.value:.3f} px, 95 % over persons from {better.low:.3f} to {better.high:.3f}"
+    return {"what": f"all of these points: frozen against in full ({sides}; trimmed, {told})", **single(*seconds)}
 
 
 def errors_of(run, points, held):
@@ -99,11 +99,12 @@ def main():
     a = parser.parse_args()
     base, summaries = cost(a.run)
     points = schema_of(Part(Path(a.run) / "base").settings()["schema"]).points
+    again = "".join(f" --point {point}" for point in a.point or ()) + " --again" * a.again
     a.point = a.point or list(points)
     if missing := set(points) - summaries.keys():
         sys.exit(f"{a.run}: expected a specialist of every point; received none of {', '.join(sorted(missing))}")
     total = sum(summary["seconds"] for summary in summaries.values())
-    what = f"{len(summaries)} specialists together against their base"
+    what = f"{len(summaries)} specialists together against their base, by the histories of the run"
     rows = [{"what": what, "target": 1, **single(total, base)}]
     from base_models.options import load_keras
 
@@ -115,7 +116,6 @@ def main():
     errors = [errors_of(folder, a.point, held) for folder in folders]
     rows.append(together(*errors, held.faces.group, seconds))
     rows += [row(point, *sides) for point, sides in found.items()]
-    again = " --again" * a.again
     record("specialists", f"python benchmarks/specialists_cost.py --data REPLICA --run RUN --out OUT{again}", rows)
 
 

@@ -4,6 +4,7 @@ sides of a comparison do the same work."""
 import dataclasses
 import importlib.util
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,7 +103,7 @@ def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkey
     monkeypatch.setattr(table, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(table, "DOCUMENT", tmp_path / "a.md")
     row = {"what": "one", "target": 100, **measure.pairs(lambda: clock(0.002), lambda: clock(0.5), 2)}
-    monkeypatch.setattr(measure, "commit", lambda: "1234567 and changes")
+    monkeypatch.setattr(measure, "COMMIT", "1234567 and changes")
     measure.record("first", "python a.py", [row])
     measure.record("second", "python b.py", [])
     assert "one: 2.0 ms (CPU 1.0) against 500.0 ms (CPU 250.0): 250.0 times" in capsys.readouterr().out
@@ -124,20 +125,29 @@ def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkey
     assert ", code of 1234567 and changes: " in " ".join(lines)  # which may be wrapped
 
 
-def test_the_commit_of_what_was_measured_is_known():
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=BENCHMARKS, capture_output=True, text=True)
-    if head.returncode:
-        pytest.skip("not a git checkout")
-    commit, changes, _ = measure.commit().partition(" and changes")
-    assert len(commit) >= 7
-    assert head.stdout.startswith(commit)
-    assert bool(changes) == bool(
-        subprocess.run(["git", "diff", "--stat", "HEAD"], cwd=BENCHMARKS, capture_output=True, check=True).stdout
-    )
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_the_commit_of_what_was_measured_is_known(tmp_path, monkeypatch):
+    def git(*words):
+        own = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        return subprocess.run(["git", *own, *words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
 
-
-def test_without_git_there_is_no_commit(tmp_path):
+    monkeypatch.delenv("GIT_DIR", raising=False)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert measure.commit(tmp_path) is None
+    git("init")
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    for name in ("a.py", "b.json"):
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    git("add", "-A")
+    git("commit", "-m", "a")
+    head = git("rev-parse", "HEAD")
+    (tmp_path / "b.json").write_text("2", encoding="utf-8")  # what was measured is no code
+    assert len(measure.commit(folder)) >= 7
+    assert head.startswith(measure.commit(folder))
+    before = measure.commit(folder)
+    (tmp_path / "a.py").write_text("2", encoding="utf-8")
+    assert measure.commit(folder) == f"{before} and changes"
 
 
 def test_every_target_of_the_benchmarks_is_met_or_missed():
@@ -149,6 +159,7 @@ def test_every_target_of_the_benchmarks_is_met_or_missed():
         {"what": "e", "target": 2, "target_seconds": 0.005, **measure.single(0.005, 0.001)},
         {"what": "f", "target_seconds": 0.005, **measure.single(0.0051, 0.001)},
         {"what": "g", "target_seconds": 60, **measure.single(None, 1.0)},
+        {"what": "h", "target_seconds": 0.005, **measure.single(0.00504, 1.0)},
     ]
     assert table.summary({"x": {"rows": rows}})[2:] == [
         "| x | a | 2 times or more | 2.0 | met |",
@@ -158,6 +169,7 @@ def test_every_target_of_the_benchmarks_is_met_or_missed():
         "| x | e | 5.0 ms or less | 5.0 ms | met |",
         "| x | f | 5.0 ms or less | 5.1 ms | **missed** |",
         "| x | g | 60.00 s or less | never | **missed** |",
+        "| x | h | 5.0 ms or less | 5.040 ms | **missed** |",
     ]
     assert "| 2 times or more; 5.0 ms or less | 1 |" in table._row(rows[4])
 
@@ -173,10 +185,13 @@ def test_what_is_wanted_of_the_merged_file():
 
 def test_a_gpu_is_held_against_one_specialist_after_another():
     found = {"specialists": [{"at_once": 1, "with_base": 90.0}, {"at_once": 15, "with_base": 45.0}]}
-    about = {"gpu": ["NVIDIA X"], "backend": "jax", "faces": 7049, "epochs": 50}
+    about = {"gpu": ["NVIDIA X"], "backend": "jax", "faces": 7049, "epochs": 50, "points": []}
     one, many = gpu.rows_of(found, about)
-    assert many["what"] == "7,049 faces, 50 epochs of each network, NVIDIA X (jax): 15 at once against 1"
+    what = "base and all specialists, 7,049 faces, 50 epochs each, NVIDIA X (jax): 15 at once against 1"
+    assert many["what"] == what
     assert (one["ratio"], many["ratio"], many["target_seconds"]) == (1, 2, 60)
+    for less in ({"faces": 300}, {"epochs": 1}, {"points": ["nose_tip"]}):  # the target is of the whole
+        assert "target_seconds" not in gpu.rows_of(found, about | less)[0]
     lines = table.summary({"gpu": {"rows": [one, many]}})[2:]
     assert [line.rpartition("less | ")[2] for line in lines] == ["90.00 s | **missed** |", "45.00 s | met |"]
 
@@ -188,10 +203,11 @@ def test_specialists_are_compared_label_by_label_without_what_is_wrong():
     row = specialists_cost.together(frozen, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
     assert row["ratio"] == 2
     *_, low, _, high = re.findall(r"-?\d+\.\d+", row["what"].replace("to", "0.0"))
-    assert "trimmed 1.414: in full better by 0.07" in row["what"]
-    assert 0 <= float(low) < 0.07 < float(high) <= 0.142
+    assert "trimmed 1.414; trimmed, in full better by 0.07" in row["what"]
+    assert 0 <= float(low) < 0.04  # of faces drawn one by one 0.05 to 0.09
+    assert 0.1 < float(high) <= 0.142
     same = specialists_cost.together(full, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
-    assert "better by 0.000 px, 95 % from 0.000 to 0.000" in same["what"]
+    assert "better by 0.000 px, 95 % over persons from 0.000 to 0.000" in same["what"]
 
 
 def test_cpu_seconds_count_what_a_child_process_took():
@@ -416,3 +432,26 @@ def test_a_run_that_lacks_specialists_says_nothing_of_their_cost(tmp_path, monke
     monkeypatch.setattr("sys.argv", ["specialists_cost.py", "--data=x", f"--run={run}", f"--out={tmp_path}"])
     with pytest.raises(SystemExit, match="expected a specialist of every point; received none of left_eye_center"):
         specialists_cost.main()
+
+
+@pytest.mark.slow
+def test_the_errors_of_a_specialist_are_those_of_its_history(tmp_path):
+    """So label by label they are of the right slots, faces and weights."""
+    from base_models.base import split_faces, train_base
+    from reports.bootstrap import rmse
+    from specialists.specialist import looked_at, train_specialist
+
+    own, faces = tiny.settings(train__epochs=1, specialist__train__epochs=2), make_faces(48, seed=2, size=32)
+    base, split = train_base(faces, own, tmp_path, 7), split_faces(faces, own.split, 7)
+    sides = [looked_at(base, side) for side in (split.train, split.validation)]
+    points = ["nose_tip", "left_eye_center"]
+    for point in points:
+        train_specialist(point, base, *sides, own.specialist, tmp_path)
+    errors = specialists_cost.errors_of(tmp_path, points, sides[1])
+    start = 0
+    for point in points:
+        width = len(base.schema.slots_of(point))
+        summary, _ = specialists_cost.scores(tmp_path / "specialists" / point)
+        assert rmse(errors[:, start : start + width]) == pytest.approx(summary["val_rmse"], abs=1e-4)
+        start += width
+    assert errors.shape == (len(sides[1].faces), start)
