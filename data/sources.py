@@ -58,7 +58,7 @@ def read_photos(place, settings=None):
     place = Path(place)
     if find_mapped(place) or _competition(place):
         return None
-    from data.readers import read_album  # a fifth of what a cached start takes, and the competition's needs none of it
+    from data.readers import read_album  # after that look: a cached start with the competition's files needs none of it
 
     return read_album(place, settings or FaceSettings())
 
