@@ -6,6 +6,7 @@ import zlib
 import keras
 import numpy as np
 
+from base_models.feed import AHEAD, WORKERS
 from data import augment
 
 
@@ -24,9 +25,7 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, faces, slots, settings, batch_size, seed, epoch):
-        # Two, so that Keras fetches them itself: by TensorFlow's prefetching, which it leaves it to for one, an epoch
-        # ends 5, 10, 20, 41 or 82 s after it began, when the thread that tunes that next looks up.
-        super().__init__(workers=2, max_queue_size=8)
+        super().__init__(workers=WORKERS, max_queue_size=AHEAD)
         self.faces, self.slots, self.batch_size, self.size = faces, slots, batch_size, faces.size
         self.order = np.random.default_rng([seed, epoch, 1]).permutation(len(faces))
         self.draws = augment.draw(settings, len(faces), [seed, epoch, 2])

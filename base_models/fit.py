@@ -19,6 +19,7 @@ import numpy as np
 from base_models.averaging import Averaging
 from base_models.batch_bar import BatchBar
 from base_models.batches import part_seed
+from base_models.feed import fed
 from base_models.freed_memory import KeepFreedMemory
 from base_models.losses import make_loss
 from base_models.network import dropouts
@@ -129,7 +130,7 @@ def _run_epoch(model, settings, make_batches, validate, state, seed, name):
     bar = BatchBar(f"{name} {epoch + 1}/{settings.epochs}")
     averaging = _averaging(settings, state, len(batches))
     callbacks = [bar, KeepFreedMemory(), *([averaging] if averaging else [])]
-    loss = model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=callbacks).history["loss"][0]
+    loss = model.fit(fed(batches), epochs=1, verbose=0, shuffle=False, callbacks=callbacks).history["loss"][0]
     state.average = averaging.average if averaging else {}
     scores = {"val_rmse": math.nan}
     if math.isfinite(loss) and _sound(model, state.average):

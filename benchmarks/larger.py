@@ -70,10 +70,12 @@ class Some:
             def __getitem__(self, i):
                 return outer.batches[(outer.done + i) % (len(outer.batches) - 1)]  # the last batch is short
 
-        self.part = Part(workers=2, max_queue_size=8)
+        self.part = Part()
 
     def __call__(self):
-        self.model.fit(self.part, epochs=1, verbose=0, shuffle=False)
+        from base_models.feed import fed
+
+        self.model.fit(fed(self.part), epochs=1, verbose=0, shuffle=False)
         self.done += BATCHES
 
 

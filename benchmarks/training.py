@@ -71,10 +71,11 @@ class Trainer:
     def fit(self, batches):
         """Train on batches, keeping the average of the weights."""
         from base_models.averaging import Averaging
+        from base_models.feed import fed
         from base_models.freed_memory import KeepFreedMemory
 
         averaging = Averaging(self.average, 1000, self.epochs * len(batches))
-        self.model.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[KeepFreedMemory(), averaging])
+        self.model.fit(fed(batches), epochs=1, verbose=0, shuffle=False, callbacks=[KeepFreedMemory(), averaging])
         self.average = averaging.average
 
     def epoch(self):
@@ -87,7 +88,7 @@ def made(trainer):
 
     class Made(keras.utils.PyDataset):
         def __init__(self, batches):
-            super().__init__(workers=2, max_queue_size=8)
+            super().__init__()
             self.kept = [batches[i] for i in range(len(batches))]
 
         def __len__(self):

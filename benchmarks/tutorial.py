@@ -20,7 +20,7 @@ import numpy as np
 
 from data.storage import read_arrays, write_arrays
 
-EPOCHS, PATIENCE = 300, 20
+EPOCHS, PATIENCE = 300, 10
 HALF = 48.0  # px; labels are learned as (x - 48) / 48
 LARGEST = 1 << 30  # bytes of a point's file
 

@@ -161,7 +161,7 @@ def test_a_long_average_looks_at_every_fourth_batch_only(model, monkeypatch):
     average = Averaging({}, horizon=400, steps=100_000)
     average.set_model(model)
     name, looks = "coordinates/kernel", []
-    monkeypatch.setattr("base_models.averaging.get_weights", lambda model: looks.append(1) or get_weights(model))
+    monkeypatch.setattr("base_models.averaging.seen_weights", lambda model: looks.append(1) or get_weights(model))
     with lent(model, {**get_weights(model), name: np.zeros_like(get_weights(model)[name])}):
         average.on_train_batch_end(0)
     with lent(model, {**get_weights(model), name: np.ones_like(get_weights(model)[name])}):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from base_models.adamw import AdamW
 from base_models.fit import compile_network
 from base_models.schedules import SCHEDULES, dropout_factor, learning_rate, optimizer
 from base_models.settings import CHOICES, TrainSettings
@@ -65,6 +66,29 @@ def test_names_are_those_of_the_settings():
     with pytest.raises(UsageError) as told:
         optimizer(TrainSettings(optimizer="lion"))
     assert str(told.value) == f"train.optimizer: expected one of {', '.join(CHOICES['optimizer'])}; received 'lion'"
+
+
+@pytest.mark.parametrize("clip", [None, 0.5, 1e3])
+@pytest.mark.parametrize("decay", [0.0, 0.3])
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_adamw_goes_the_way_of_keras(clip, decay, amsgrad):
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(2, 3, 4)), rng.normal(size=(6, 2, 3, 4))
+    ways = []
+    for kind in (AdamW, keras.optimizers.AdamW):
+        weights = [keras.Variable(values, dtype="float32", name=f"w{i}") for i, values in enumerate(start)]
+        one = kind(0.05, weight_decay=decay, global_clipnorm=clip, amsgrad=amsgrad)
+        one.exclude_from_weight_decay(var_names=["w1"])
+        one.build(weights)
+        way = []
+        for step in gradients:
+            one.apply([keras.ops.convert_to_tensor(values, "float32") for values in step])
+            way.append([keras.ops.convert_to_numpy(v) for v in (*weights, *one.variables)])
+        ways.append(way)
+    for ours, theirs in zip(*ways, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    assert np.abs(ways[0][-1][0] - start[0]).max() > 0.1
 
 
 @pytest.mark.parametrize("name", CHOICES["optimizer"])

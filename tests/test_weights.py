@@ -5,7 +5,7 @@ import pytest
 
 from base_models.network import build_network
 from base_models.settings import NetworkSettings
-from base_models.weights import get_weights, set_weights, transfer
+from base_models.weights import get_weights, seen_weights, set_weights, transfer
 from data.errors import RunError
 
 
@@ -35,6 +35,13 @@ def test_what_is_set_is_what_is_got(models):
     assert equal(get_weights(models[0]), arrays)
     assert not any(name.endswith(("rate", "seed_generator_state")) for name in arrays)
     assert {"conv1/kernel", "norm4/moving_mean", "dense2_norm/gamma", "positions/anchor"} <= arrays.keys()
+
+
+def test_what_is_seen_without_copies_is_what_is_got_and_read_only(models):
+    set_weights(models[0], noise(models[0], 5), "here")
+    seen = seen_weights(models[0])
+    assert equal(seen, get_weights(models[0]))
+    assert not any(array.flags.writeable for array in seen.values())
 
 
 def without(arrays, name):
