@@ -128,7 +128,7 @@ def _version(library):
 
 
 def record(name, command, rows, **about):
-    """Put a benchmark's rows into results.json, in place of its last ones, and print them.
+    """Put a benchmark's rows into results.json, in place of its last ones on such a processor, and print them.
 
     Args:
         name: of the benchmark.
@@ -137,8 +137,9 @@ def record(name, command, rows, **about):
             the most seconds; and as of `pairs`.
         about: what else is to be known.
     """
-    known = read_json(RESULTS) if RESULTS.exists() else {}
-    known[name] = {"command": command, "commit": COMMIT, "machine": machine(), "rows": rows, **about}
+    known, here = read_json(RESULTS) if RESULTS.exists() else {}, machine()
+    elsewhere = [found for found in known.get(name, []) if found["machine"]["cpu"] != here["cpu"]]
+    known[name] = [*elsewhere, {"command": command, "commit": COMMIT, "machine": here, "rows": rows, **about}]
     write_json(RESULTS, known)
     for row in rows:
         print(told(row))

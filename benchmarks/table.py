@@ -1,7 +1,7 @@
 """Puts the tables of results.json into docs/performance.md: python benchmarks/table.py
 
-Between `<!-- NAME -->` and `<!-- /NAME -->` goes the table of the benchmark NAME, between those of `targets` what is
-wanted of all of them; everything else is written by hand.
+Between `<!-- NAME -->` and `<!-- /NAME -->` go the tables of the benchmark NAME, one per processor, between those of
+`targets` what is wanted of all of them; everything else is written by hand.
 """
 
 import re
@@ -14,8 +14,14 @@ WIDTH = 120  # characters
 DOCUMENT = RESULTS.parent.parent / "docs" / "performance.md"
 
 
+def tables(every):
+    """Lines of Markdown of one benchmark, on every processor that it ran on, the last one first."""
+    lines = [line for found in reversed(every) for line in [*table(found), ""]]
+    return lines[:-1]
+
+
 def table(found):
-    """Lines of Markdown of one benchmark."""
+    """Lines of Markdown of one benchmark on one machine."""
     about, code = found["machine"], f", code of {found['commit']}" if found.get("commit") else ""
     where = (
         f"`{found['command']}` on {about['cores']} cores of {about['cpu']} ({', '.join(about['instructions'])}), "
@@ -57,11 +63,13 @@ def _targets(row):
 
 def summary(results):
     """Lines of Markdown: every target of all benchmarks."""
-    lines = ["| benchmark | what | wanted | reached | |", "|---|---|---|---|---|"]
-    for name, found in results.items():
+    lines = ["| benchmark | what | on | wanted | reached | |", "|---|---|---|---|---|---|"]
+    for name, found in ((name, found) for name, every in results.items() for found in reversed(every)):
+        where = f"{found['machine']['cpu'].split('(')[0]}, {(found['machine']['instructions'] or ['scalar'])[-1]}"
         for row in found["rows"]:
             for wanted, reached, enough in _targets(row):
-                lines.append(f"| {name} | {row['what']} | {wanted} | {reached} | {'met' if enough else '**missed**'} |")
+                told = "met" if enough else "**missed**"
+                lines.append(f"| {name} | {row['what']} | {where} | {wanted} | {reached} | {told} |")
     return lines
 
 
@@ -92,7 +100,7 @@ def _time(seconds):
 
 def main():
     text, results = DOCUMENT.read_text(encoding="utf-8"), read_json(RESULTS)
-    for name, lines in [("targets", summary(results)), *((name, table(found)) for name, found in results.items())]:
+    for name, lines in [("targets", summary(results)), *((name, tables(every)) for name, every in results.items())]:
         mark = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         body = "\n".join(lines)
         text, places = mark.subn(lambda m, body=body: f"{m[1]}{body}\n{m[2]}", text)

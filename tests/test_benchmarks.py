@@ -116,7 +116,7 @@ def test_results_become_a_table_and_nothing_else_changes(clock, tmp_path, monkey
     measure.write_json(tmp_path / "results.json", {"first": read_json(tmp_path / "results.json")["first"]})
     table.main()
     lines = (tmp_path / "a.md").read_text(encoding="utf-8").splitlines()
-    assert lines[3] == "| first | one | 100 times or more | 250.0 | met |"
+    assert re.fullmatch(r"\| first \| one \| [^|]+, \w+ \| 100 times or more \| 250.0 \| met \|", lines[3])
     lines = lines[5:]
     assert (lines[0], lines[1], lines[-2], lines[-1]) == ("before", "<!-- first -->", "<!-- /first -->", "after")
     assert lines[-3].startswith("| one | 2.0 ms | 500.0 ms | 250.0 |")  # no spread where there is none
@@ -161,17 +161,34 @@ def test_every_target_of_the_benchmarks_is_met_or_missed():
         {"what": "g", "target_seconds": 60, **measure.single(None, 1.0)},
         {"what": "h", "target_seconds": 0.005, **measure.single(0.00504, 1.0)},
     ]
-    assert table.summary({"x": {"rows": rows}})[2:] == [
-        "| x | a | 2 times or more | 2.0 | met |",
-        "| x | b | 2 times or more | 1.97 | **missed** |",
-        "| x | c | 2 times or more | never | **missed** |",
-        "| x | e | 2 times or more | 0.20 | **missed** |",
-        "| x | e | 5.0 ms or less | 5.0 ms | met |",
-        "| x | f | 5.0 ms or less | 5.1 ms | **missed** |",
-        "| x | g | 60.00 s or less | never | **missed** |",
-        "| x | h | 5.0 ms or less | 5.040 ms | **missed** |",
+    assert table.summary({"x": [{"rows": rows, "machine": {"cpu": "Xe(on) 2", "instructions": ["avx2", "amx"]}}]})[
+        2:
+    ] == [
+        "| x | a | Xe, amx | 2 times or more | 2.0 | met |",
+        "| x | b | Xe, amx | 2 times or more | 1.97 | **missed** |",
+        "| x | c | Xe, amx | 2 times or more | never | **missed** |",
+        "| x | e | Xe, amx | 2 times or more | 0.20 | **missed** |",
+        "| x | e | Xe, amx | 5.0 ms or less | 5.0 ms | met |",
+        "| x | f | Xe, amx | 5.0 ms or less | 5.1 ms | **missed** |",
+        "| x | g | Xe, amx | 60.00 s or less | never | **missed** |",
+        "| x | h | Xe, amx | 5.0 ms or less | 5.040 ms | **missed** |",
     ]
     assert "| 2 times or more; 5.0 ms or less | 1 |" in table._row(rows[4])
+
+
+def test_results_of_another_processor_stay_beside_and_the_last_one_comes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "RESULTS", tmp_path / "results.json")
+    machine = measure.machine()
+    for cpu, seconds in (("A", 1.0), ("B", 2.0), ("A", 3.0)):
+        monkeypatch.setattr(measure, "machine", lambda cpu=cpu: machine | {"cpu": cpu})
+        measure.record("x", "python x.py", [{"what": "one", "target": 2, **measure.single(seconds, 4.0)}])
+    every = read_json(tmp_path / "results.json")["x"]
+    assert [(found["machine"]["cpu"], found["rows"][0]["ratio"]) for found in every] == [("B", 2.0), ("A", 4 / 3)]
+    lines = table.tables(every)
+    assert [line.split("|")[2].strip() for line in lines if line.startswith("| one")] == ["3.00 s", "2.00 s"]
+    assert lines.count("") == 3  # between a command and its table, and between tables
+    told = [line.rpartition("more | ")[2] for line in table.summary({"x": every})[2:]]
+    assert told == ["1.33 | **missed** |", "2.0 | met |"]
 
 
 def test_what_is_wanted_of_the_merged_file():
@@ -192,7 +209,7 @@ def test_a_gpu_is_held_against_one_specialist_after_another():
     assert (one["ratio"], many["ratio"], many["target_seconds"]) == (1, 2, 60)
     for less in ({"faces": 300}, {"epochs": 1}, {"points": ["nose_tip"]}):  # the target is of the whole
         assert "target_seconds" not in gpu.rows_of(found, about | less)[0]
-    lines = table.summary({"gpu": {"rows": [one, many]}})[2:]
+    lines = table.summary({"gpu": [{"rows": [one, many], "machine": measure.machine()}]})[2:]
     assert [line.rpartition("less | ")[2] for line in lines] == ["90.00 s | **missed** |", "45.00 s | met |"]
 
 
@@ -223,7 +240,7 @@ def test_what_was_run_once_has_no_cpu_and_may_never_end(clock, tmp_path, monkeyp
     assert "a: 60000.0 ms against 1800000.0 ms: 30.0 times, 1 pairs\nb: 2000.0 ms against never, 1 pairs" in (
         capsys.readouterr().out
     )
-    assert table.table(read_json(tmp_path / "results.json")["once"])[-2:] == [
+    assert table.tables(read_json(tmp_path / "results.json")["once"])[-2:] == [
         "| a | 60.00 s | 30.0 min | 30.0 |  |  |  | 5 times or more | 1 |",
         "| b | 2.00 s | never |  |  |  |  |  | 1 |",
     ]
