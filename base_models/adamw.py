@@ -8,7 +8,7 @@ class AdamW(keras.optimizers.AdamW):
 
     Keras's own writes every weight, moment and gradient to memory and reads it back some fifteen times a step, a third
     of a step's operations where matrices are fast. TensorFlow has one operation for all of Adam, and one for a
-    gradient's norm. Other backends compile Keras's own into as few. Arguments are Keras's.
+    gradient's norm. Other backends compile Keras's own into as few. Arguments are Keras's; weights are float32.
     """
 
     def _clip_gradients(self, grads):
@@ -19,10 +19,12 @@ class AdamW(keras.optimizers.AdamW):
         return tf.clip_by_global_norm(grads, self.global_clipnorm)[0]
 
     def _apply_weight_decay(self, variables):
-        if not self.weight_decay or not _on_tensorflow():
+        if not self.weight_decay:
+            return
+        if not _on_tensorflow():
             super()._apply_weight_decay(variables)
             return
-        keep = 1 - self.weight_decay * self.learning_rate.value
+        keep = 1 - self.weight_decay * keras.ops.cast(self.learning_rate, "float32")
         for variable in filter(self._use_weight_decay, variables):
             variable.assign(variable * keep)
 
@@ -33,7 +35,7 @@ class AdamW(keras.optimizers.AdamW):
             return
         import tensorflow as tf
 
-        place, steps = self._get_variable_index(variable), tf.cast(self.iterations.value + 1, "float32")
+        place, steps = self._get_variable_index(variable), tf.cast(self.iterations, "float32") + 1
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[place].value.handle,

@@ -45,7 +45,7 @@ class Averaging(keras.callbacks.Callback):
         with np.errstate(invalid="ignore", over="ignore"):  # a diverged network shows in its scores
             for name, now in seen_weights(self.model).items():
                 if name not in self.average:
-                    self.average[name] = np.array(now)
+                    self.average[name] = np.array(now, order="C")  # flat views of it are written to
                 _approach(self.average[name].reshape(-1), now.reshape(-1), share)
 
 

@@ -11,7 +11,7 @@ from data import augment
 
 
 class Batches(keras.utils.PyDataset):
-    """One epoch of batches of whole faces. `specialists.view` has the same for a part of the face.
+    """One epoch of batches of whole faces. `specialists.specialist` has the same for a part of the face.
 
     Args:
         faces: `Faces` to train on.
@@ -25,7 +25,7 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, faces, slots, settings, batch_size, seed, epoch):
-        super().__init__(workers=WORKERS, max_queue_size=AHEAD)
+        super().__init__(workers=WORKERS, max_queue_size=AHEAD)  # for backends other than TensorFlow: see feed.py
         self.faces, self.slots, self.batch_size, self.size = faces, slots, batch_size, faces.size
         self.order = np.random.default_rng([seed, epoch, 1]).permutation(len(faces))
         self.draws = augment.draw(settings, len(faces), [seed, epoch, 2])

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 
 WORKERS = 2  # threads that make batches
+NAME = "batches"  # of these threads
 AHEAD = 8  # batches that are made, or in the making, before they are wanted
-READY = 2  # of these, tensors already
+READY = 2  # beside these, those that are tensors already
 
 
 def fed(batches):
@@ -37,11 +38,13 @@ def fed(batches):
 def _made(first, batches):
     """Every batch in turn. The first is known."""
     yield first
-    with ThreadPoolExecutor(WORKERS) as pool:
-        waiting = deque()
+    pool, waiting = ThreadPoolExecutor(WORKERS, NAME), deque()
+    try:
         for i in range(1, len(batches)):
             waiting.append(pool.submit(batches.__getitem__, i))
             if len(waiting) == AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

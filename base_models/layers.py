@@ -42,12 +42,25 @@ class ScheduledDropout(keras.layers.Layer):
     def call(self, inputs, training=False):
         if not training or self.full_rate == 0:
             return inputs
-        keep = 1.0 - self.rate
-        kept = keras.random.uniform(ops.shape(inputs), dtype="float32", seed=self.seed_generator) < keep
-        return inputs * ops.where(kept, ops.cast(1.0 / keep, inputs.dtype), ops.cast(0.0, inputs.dtype))
+        dropped = _chosen(ops.shape(inputs), self.rate, self.seed_generator)
+        scale = ops.cast(1.0 / (1.0 - self.rate), inputs.dtype)
+        return inputs * ops.where(dropped, ops.cast(0.0, inputs.dtype), scale)
 
     def get_config(self):
         return {**super().get_config(), "rate": self.full_rate}
+
+
+def _chosen(shape, rate, generator):
+    """Bools, True with the probability `rate`, below 1. TensorFlow takes half as long to draw 16 bits for each as it
+    takes for a float."""
+    if keras.backend.backend() != "tensorflow":
+        return keras.random.uniform(shape, dtype="float32", seed=generator) < rate
+    import tensorflow as tf
+
+    count, seed = tf.reduce_prod(shape), tf.cast(generator.next(), "int32")
+    words = tf.random.stateless_uniform(((count + 1) // 2,), seed, None, None, "int32")
+    halves = tf.reshape(tf.bitcast(words, "uint16"), (-1,))[:count]
+    return tf.reshape(halves, shape) < tf.cast(rate * 2.0**16, "uint16")
 
 
 @keras.saving.register_keras_serializable("keypoints")

@@ -128,7 +128,7 @@ def _version(library):
 
 
 def record(name, command, rows, **about):
-    """Put a benchmark's rows into results.json, in place of its last ones on such a processor, and print them.
+    """Put a benchmark's rows into results.json, in place of its last ones on such processors, and print them.
 
     Args:
         name: of the benchmark.
@@ -138,11 +138,16 @@ def record(name, command, rows, **about):
         about: what else is to be known.
     """
     known, here = read_json(RESULTS) if RESULTS.exists() else {}, machine()
-    elsewhere = [found for found in known.get(name, []) if found["machine"]["cpu"] != here["cpu"]]
+    elsewhere = [found for found in known.get(name, []) if _kind(found) != _kind({"machine": here, **about})]
     known[name] = [*elsewhere, {"command": command, "commit": COMMIT, "machine": here, "rows": rows, **about}]
     write_json(RESULTS, known)
     for row in rows:
         print(told(row))
+
+
+def _kind(found):
+    """What a result replaces another on: the same processor, and the same GPU where there is one."""
+    return found["machine"]["cpu"], found["machine"]["instructions"], found.get("gpu")
 
 
 def told(row):

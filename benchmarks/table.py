@@ -65,7 +65,8 @@ def summary(results):
     """Lines of Markdown: every target of all benchmarks."""
     lines = ["| benchmark | what | on | wanted | reached | |", "|---|---|---|---|---|---|"]
     for name, found in ((name, found) for name, every in results.items() for found in reversed(every)):
-        where = f"{found['machine']['cpu'].split('(')[0]}, {(found['machine']['instructions'] or ['scalar'])[-1]}"
+        cpu = f"{found['machine']['cpu'].split('(')[0]}, {(found['machine']['instructions'] or ['scalar'])[-1]}"
+        where = ", ".join(found.get("gpu", [cpu]))
         for row in found["rows"]:
             for wanted, reached, enough in _targets(row):
                 told = "met" if enough else "**missed**"

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from base_models.feed import AHEAD, fed
+from base_models.feed import AHEAD, NAME, fed
 
 
 class Counted(keras.utils.PyDataset):
@@ -29,6 +29,10 @@ class Counted(keras.utils.PyDataset):
         return np.full((size, 3), i, np.float32), np.full((size, 1), i, np.float32)
 
 
+def workers():
+    return [thread for thread in threading.enumerate() if thread.name.startswith(NAME)]
+
+
 @pytest.mark.parametrize("count", [1, 2, AHEAD, AHEAD + 1, 40])
 def test_every_batch_comes_once_and_in_order(count):
     batches = Counted(count)
@@ -42,16 +46,18 @@ def test_every_batch_comes_once_and_in_order(count):
 
 
 def test_few_are_made_ahead_and_an_epoch_that_is_left_ends_its_threads():
-    batches, before = Counted(200), threading.active_count()
+    batches = Counted(200)
     iterator = iter(fed(batches))
     next(iterator)
     time.sleep(0.5)
+    assert workers()
     assert len(batches.asked) <= 2 * AHEAD
     del iterator
     deadline = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < deadline:
+    while workers() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert threading.active_count() <= before
+    assert not workers()
+    assert len(batches.asked) <= 3 * AHEAD
 
 
 def test_what_goes_wrong_in_a_batch_is_told():

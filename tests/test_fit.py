@@ -25,6 +25,7 @@ from base_models.base import (
     train_base,
 )
 from base_models.batches import Batches
+from base_models.feed import fed
 from base_models.fit import State, compile_network, train_part
 from base_models.network import build_network
 from base_models.predict import predict, score, validation_scores
@@ -38,7 +39,7 @@ from data.storage import read_arrays
 from data.synthetic import make_faces
 
 FACES = make_faces(24, seed=3, size=16)
-SETTINGS = TrainSettings(epochs=3, patience=0, batch_size=10, optimizer="adam", schedule="cosine", dropout_ramp=0.5)
+SETTINGS = TrainSettings(epochs=3, patience=0, batch_size=10, optimizer="adamw", schedule="cosine", dropout_ramp=0.5)
 
 
 SAVE = fit._save
@@ -481,11 +482,10 @@ class Ends(keras.callbacks.Callback):
 
 @pytest.mark.slow
 def test_an_epoch_ends_with_its_last_batch(model):
-    """TensorFlow's prefetching would hold most of them until 1.27 s after their beginning."""
+    """TensorFlow's own prefetching would hold most of them until 1.27 s after their beginning, Keras's for 0.1 s."""
     waits, ends = [], Ends()
     for epoch in range(5):
         made = Batches(FACES, FACES.slots, AugmentSettings(), 2, 5, epoch)
-        model.fit(made, epochs=1, verbose=0, shuffle=False, callbacks=[ends])
+        model.fit(fed(made), epochs=1, verbose=0, shuffle=False, callbacks=[ends])
         waits.append(time.perf_counter() - ends.last)
-    print(waits)
-    assert sorted(waits)[2] < 0.2  # Keras itself waits 0.1 s for its queue
+    assert sorted(waits)[2] < 0.09

@@ -59,3 +59,9 @@ def test_dropout_scales_what_stays():
     np.testing.assert_allclose(np.unique(answer), [0, 4 / 3], rtol=1e-6)
     assert (answer == 0).mean() == pytest.approx(0.25, abs=0.02)
     np.testing.assert_array_equal(layer(ones, training=False), ones)
+    layer.set_epoch((3, 4), 0.02)
+    assert (np.asarray(layer(ones, training=True)) == 0).mean() == pytest.approx(0.005, abs=0.003)
+    layer.set_epoch((3, 4), 0.0)
+    np.testing.assert_array_equal(layer(ones, training=True), ones)
+    odd = ones[:1, :1, :7]  # half a word is left over
+    np.testing.assert_array_equal(layer(odd, training=True), odd)
