@@ -3,16 +3,21 @@
 import keras
 
 
-class AdamW(keras.optimizers.AdamW):
-    """Keras's AdamW (Loshchilov and Hutter 2019) with the same numbers, but for rounding.
+def adamw(**arguments):
+    """Keras's AdamW (Loshchilov and Hutter 2019), under TensorFlow in fewer passes. Arguments are Keras's."""
+    return (FewPasses if keras.backend.backend() == "tensorflow" else keras.optimizers.AdamW)(**arguments)
+
+
+class FewPasses(keras.optimizers.AdamW):
+    """The same numbers, but for rounding, for float32 weights under TensorFlow, without amsgrad.
 
     Keras's own writes every weight, moment and gradient to memory and reads it back some fifteen times a step, a third
     of a step's operations where matrices are fast. TensorFlow has one operation for all of Adam, and one for a
-    gradient's norm. Other backends compile Keras's own into as few. Arguments are Keras's; weights are float32.
+    gradient's norm. Other backends compile Keras's own as a whole.
     """
 
     def _clip_gradients(self, grads):
-        if not self.global_clipnorm or not _on_tensorflow():
+        if not self.global_clipnorm:
             return super()._clip_gradients(grads)
         import tensorflow as tf
 
@@ -21,18 +26,12 @@ class AdamW(keras.optimizers.AdamW):
     def _apply_weight_decay(self, variables):
         if not self.weight_decay:
             return
-        if not _on_tensorflow():
-            super()._apply_weight_decay(variables)
-            return
         keep = 1 - self.weight_decay * keras.ops.cast(self.learning_rate, "float32")
         for variable in filter(self._use_weight_decay, variables):
             variable.assign(variable * keep)
 
     def update_step(self, gradient, variable, learning_rate):
-        """Keras asks for it once per variable: `gradient` has the shape of `variable`, a backend's own."""
-        if self.amsgrad or not _on_tensorflow():
-            super().update_step(gradient, variable, learning_rate)
-            return
+        """Keras asks for it once per variable: `gradient` has the shape of `variable`, both TensorFlow's own."""
         import tensorflow as tf
 
         place, steps = self._get_variable_index(variable), tf.cast(self.iterations, "float32") + 1
@@ -48,7 +47,3 @@ class AdamW(keras.optimizers.AdamW):
             epsilon=self.epsilon,
             grad=gradient,
         )
-
-
-def _on_tensorflow():
-    return keras.backend.backend() == "tensorflow"

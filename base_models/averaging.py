@@ -11,7 +11,7 @@ import numpy as np
 
 from base_models.weights import seen_weights
 
-EVERY = 4  # batches from one look at the weights to the next: a look takes a twentieth of a step's time
+EVERY = 4  # batches from one look at the weights to the next: a look takes a tenth of a step's time
 BLOCK = 1 << 16  # numbers that are averaged at a time: they stay in the processor's cache
 SAMPLES = 50  # looks that the average shall span at least: where it is short, more of them, down to every batch
 

@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from base_models.adamw import AdamW
+from base_models.adamw import adamw
 from data.errors import UsageError
 
 WARM_UP = 0.3  # share of a one-cycle that rises, as in Smith 2018 (arXiv:1803.09820)
@@ -75,7 +75,7 @@ def optimizer(settings):
     rest = {"learning_rate": settings.learning_rate, "global_clipnorm": settings.clip_norm or None}
     made = {
         "adam": lambda: keras.optimizers.Adam(**rest),
-        "adamw": lambda: AdamW(weight_decay=settings.weight_decay, **rest),
+        "adamw": lambda: adamw(weight_decay=settings.weight_decay, **rest),
         "sgd": lambda: keras.optimizers.SGD(momentum=settings.momentum, nesterov=True, **rest),
         "nadam": lambda: keras.optimizers.Nadam(**rest),
         "rmsprop": lambda: keras.optimizers.RMSprop(**rest),

@@ -161,9 +161,8 @@ def test_every_target_of_the_benchmarks_is_met_or_missed():
         {"what": "g", "target_seconds": 60, **measure.single(None, 1.0)},
         {"what": "h", "target_seconds": 0.005, **measure.single(0.00504, 1.0)},
     ]
-    assert table.summary({"x": [{"rows": rows, "machine": {"cpu": "Xe(on) 2", "instructions": ["avx2", "amx"]}}]})[
-        2:
-    ] == [
+    found = {"rows": rows, "machine": {"cpu": "Xe(on) 2", "instructions": ["avx2", "amx"]}}
+    assert table.summary({"x": [found]})[2:] == [
         "| x | a | Xe, amx | 2 times or more | 2.0 | met |",
         "| x | b | Xe, amx | 2 times or more | 1.97 | **missed** |",
         "| x | c | Xe, amx | 2 times or more | never | **missed** |",

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from base_models.adamw import AdamW
+from base_models.adamw import adamw
 from base_models.fit import compile_network
 from base_models.schedules import SCHEDULES, dropout_factor, learning_rate, optimizer
 from base_models.settings import CHOICES, TrainSettings
@@ -70,14 +70,13 @@ def test_names_are_those_of_the_settings():
 
 @pytest.mark.parametrize("clip", [None, 0.5, 1e3])
 @pytest.mark.parametrize("decay", [0.0, 0.3])
-@pytest.mark.parametrize("amsgrad", [False, True])
-def test_adamw_goes_the_way_of_keras(clip, decay, amsgrad):
+def test_adamw_goes_the_way_of_keras(clip, decay):
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=(2, 3, 4)), rng.normal(size=(6, 2, 3, 4))
     ways = []
-    for kind in (AdamW, keras.optimizers.AdamW):
+    for kind in (adamw, keras.optimizers.AdamW):
         weights = [keras.Variable(values, dtype="float32", name=f"w{i}") for i, values in enumerate(start)]
-        one = kind(0.05, weight_decay=decay, global_clipnorm=clip, amsgrad=amsgrad)
+        one = kind(learning_rate=0.05, weight_decay=decay, global_clipnorm=clip)
         one.exclude_from_weight_decay(var_names=["w1"])
         one.build(weights)
         way = []
