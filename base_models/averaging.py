@@ -6,13 +6,13 @@ before the learning rate has fallen. Its batch-norm statistics are averaged alik
 
 import math
 
+import cv2
 import keras
 import numpy as np
 
 from base_models.weights import seen_weights
 
-EVERY = 4  # batches from one look at the weights to the next: a look takes a tenth of a step's time
-BLOCK = 1 << 16  # numbers that are averaged at a time: they stay in the processor's cache
+EVERY = 8  # batches from one look at the weights to the next: a look takes a twentieth of a step's time
 SAMPLES = 50  # looks that the average shall span at least: where it is short, more of them, down to every batch
 
 
@@ -41,18 +41,8 @@ class Averaging(keras.callbacks.Callback):
             self.model.jax_state_sync()
         # The first steps' weights are the farthest from good: the average forgets them sooner.
         taken = self.steps // self.every
-        share = np.float32(1 - min(self.keep, (1 + taken) / (10 + taken)))
-        with np.errstate(invalid="ignore", over="ignore"):  # a diverged network shows in its scores
-            for name, now in seen_weights(self.model).items():
-                if name not in self.average:
-                    self.average[name] = np.array(now, order="C")  # flat views of it are written to
-                _approach(self.average[name].reshape(-1), now.reshape(-1), share)
-
-
-def _approach(average, now, share):
-    """Move an average, float [n], in place by a share of its way to what is there now."""
-    for start in range(0, len(average), BLOCK):
-        part = average[start : start + BLOCK]
-        change = now[start : start + BLOCK] - part
-        change *= share
-        part += change
+        share = 1 - min(self.keep, (1 + taken) / (10 + taken))
+        for name, now in seen_weights(self.model).items():
+            if name not in self.average:
+                self.average[name] = np.array(now, order="C")  # what is written to below is a view of it
+            cv2.accumulateWeighted(now.reshape(1, -1), self.average[name].reshape(1, -1), share)

@@ -1,14 +1,9 @@
 """Batches on their way into `fit`, made ahead by threads while the network trains."""
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-
 import keras
 
 WORKERS = 2  # threads that make batches
-NAME = "batches"  # of these threads
-AHEAD = 8  # batches that are made, or in the making, before they are wanted
-READY = 2  # beside these, those that are tensors already
+AHEAD = 8  # batches that are tensors before they are wanted
 
 
 def fed(batches):
@@ -27,24 +22,16 @@ def fed(batches):
     import tensorflow as tf
 
     first = batches[0]
+    shapes, types = [(None, *array.shape[1:]) for array in first], [array.dtype for array in first]
+
+    def made(i):
+        return first if i == 0 else batches[int(i)]
+
+    def tensors(i):
+        return tuple(map(tf.ensure_shape, tf.numpy_function(made, [i], types), shapes))
+
     options = tf.data.Options()
     options.autotune.enabled = False
-    options.threading.private_threadpool_size = 1
-    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in first)
-    data = tf.data.Dataset.from_generator(lambda: _made(first, batches), output_signature=signature)
-    return data.prefetch(READY).apply(tf.data.experimental.assert_cardinality(len(batches))).with_options(options)
-
-
-def _made(first, batches):
-    """Every batch in turn. The first is known."""
-    yield first
-    pool, waiting = ThreadPoolExecutor(WORKERS, NAME), deque()
-    try:
-        for i in range(1, len(batches)):
-            waiting.append(pool.submit(batches.__getitem__, i))
-            if len(waiting) == AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    options.threading.private_threadpool_size = WORKERS
+    data = tf.data.Dataset.range(len(batches)).map(tensors, num_parallel_calls=WORKERS, deterministic=True)
+    return data.prefetch(AHEAD).with_options(options)

@@ -27,7 +27,7 @@ def get_weights(model):
 def seen_weights(model):
     """As `get_weights`, but not copied where the backend need not: read-only, and true until the next step only."""
     values = {name: v.value for name, v in _variables(model).items()}
-    return {name: np.asarray(v.read_value() if hasattr(v, "read_value") else v) for name, v in values.items()}
+    return {name: np.asarray(v.value() if hasattr(v, "read_value") else v) for name, v in values.items()}
 
 
 def set_weights(model, arrays, where):
