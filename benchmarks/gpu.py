@@ -7,7 +7,8 @@
 
 Every --precision with every --batch trains a base for a few epochs; the pair with most images/s trains the whole:
 `base_models.train`, then from that base `specialists.train --all` once for every --at-once, so many specialists side
-by side. Seconds are those of the commands from start to end, pages and imports too; `epochs` is the sum of the epochs
+by side. Then all of it once more as the commands choose it themselves (`--precision auto --batch-size auto --jobs
+auto`). Seconds are those of the commands from start to end, pages and imports too; `epochs` is the sum of the epochs
 alone. The rows of FOLDER/training.csv are repeated up to --faces. Prints one JSON object; scores are in it, since a
 large batch is worth nothing where it learns less. On a GPU all of it goes into results.json, too (`gpu_BACKEND`).
 """
@@ -50,7 +51,7 @@ def gpus(backend):
 
 
 def run(a, module, folder, settings, *options):
-    """Seconds of a command of the project on `a.folder`."""
+    """Seconds of a command of the project on `a.folder`. Settings: dict of names to values, for --set."""
     told = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     command = [sys.executable, "-m", module, "--data", str(a.folder), "--run", str(folder), *told, *options]
     started = time.perf_counter()
@@ -59,11 +60,16 @@ def run(a, module, folder, settings, *options):
     return round(time.perf_counter() - started, 2)
 
 
-def settings_of(precision, batch, epochs):
+def settings_of(epochs):
     """Settings of a whole run: every epoch is trained."""
-    own = {"precision": precision, "batch_size": batch, "epochs": epochs, "patience": 0}
+    own = {"epochs": epochs, "patience": 0}
     named = {f"{part}.{key}": value for part in ("train", "specialist.train") for key, value in own.items()}
     return {"teachers.count": 0, **named}
+
+
+def options_of(precision, batch):
+    """Options of a command; learning rates follow the size of batches."""
+    return "--precision", precision, "--batch-size", str(batch)
 
 
 def history(part):
@@ -76,7 +82,7 @@ def probed(a, out):
     for precision in a.precision:
         for batch in a.batch:
             folder = out / f"probe_{precision}_{batch}"
-            run(a, "base_models.train", folder, settings_of(precision, batch, PROBED))
+            run(a, "base_models.train", folder, settings_of(PROBED), *options_of(precision, batch))
             told = history(folder / "base")
             fastest = min(epoch["seconds"] for epoch in told["epochs"][1:])
             rate = round(told["summary"]["rows"] / fastest, 1)
@@ -85,16 +91,18 @@ def probed(a, out):
     return found
 
 
-def whole(a, out, settings):
-    """Seconds and scores of a base, and of specialists and ensemble for every --at-once."""
-    base = {"seconds": run(a, "base_models.train", out / "base", settings), **_trained(out / "base" / "base")}
+def whole(a, out, options, at_once):
+    """Seconds and scores of a base, and of specialists and ensemble for every number, or auto, of `at_once`."""
+    settings = settings_of(a.epochs)
+    seconds = run(a, "base_models.train", out / "base", settings, *options)
+    base = {"seconds": seconds, **_trained(out / "base" / "base")}
     which = [part for point in a.point for part in ("--keypoint", point)] or ["--all"]
     found = []
-    for count in a.at_once:
+    for count in at_once:
         folder = out / f"at_once_{count}"
         shutil.copytree(out / "base" / "base", folder / "base")
-        jobs = ["--jobs", str(count)] if count > 1 else []
-        seconds = run(a, "specialists.train", folder, settings, *which, *jobs)
+        jobs = [] if count == 1 else ["--jobs", str(count)]
+        seconds = run(a, "specialists.train", folder, settings, *which, *options, *jobs)
         parts = [_trained(part) for part in sorted((folder / "specialists").iterdir())]
         told = {"at_once": count, "seconds": seconds, "epochs": round(sum(part["epochs"] for part in parts), 2)}
         found.append({**told, "with_base": round(base["seconds"] + seconds, 2), "val_rmse": _merged(folder)})
@@ -117,8 +125,9 @@ def _merged(folder):
 
 
 def rows_of(found, about):
-    """Rows: base and specialists together, for every number of specialists at once; against the first of them."""
-    sides, gpu = found["specialists"], ", ".join(about["gpu"])
+    """Rows: base and specialists together, for every number of specialists at once, and as the commands choose; against
+    the first of them."""
+    sides, gpu = found["specialists"] + found["auto"]["specialists"], ", ".join(about["gpu"])
     which = ", ".join(about["points"]) or "all specialists"
     what = f"base and {which}, {about['faces']:,} faces, {about['epochs']} epochs each, {gpu} ({about['backend']})"
     whole = (about["points"], about["faces"], about["epochs"]) == ([], ROWS, EPOCHS)
@@ -154,9 +163,11 @@ def main():
         grown(a.data, a.folder, a.faces)
         rates = probed(a, out)
         best = max(rates, key=lambda found: found["images_per_second"])
-        found = whole(a, out, settings_of(best["precision"], best["batch"], a.epochs))
+        found = whole(a, out, options_of(best["precision"], best["batch"]), a.at_once)
+        (out / "auto").mkdir()
+        chosen = whole(a, out / "auto", options_of("auto", "auto"), ["auto"])
     about = {"gpu": names, "backend": a.backend, "faces": a.faces, "epochs": a.epochs, "points": a.point}
-    found = {"probed": rates, "chosen": best, **found}
+    found = {"probed": rates, "chosen": best, **found, "auto": chosen}
     if names:
         command = f"KERAS_BACKEND={a.backend} python benchmarks/gpu.py --data REPLICA"
         with contextlib.redirect_stdout(sys.stderr):

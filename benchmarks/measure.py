@@ -134,7 +134,8 @@ def record(name, command, rows, **about):
         name: of the benchmark.
         command: that makes them again.
         rows: list of dicts: "what"; where there is one, "target", the least ratio that is wanted, or "target_seconds",
-            the most seconds; and as of `pairs`.
+            the most seconds, or "wanted", what else is, with what was reached and whether that is enough; and as of
+            `pairs`.
         about: what else is to be known.
     """
     known, here = read_json(RESULTS) if RESULTS.exists() else {}, machine()

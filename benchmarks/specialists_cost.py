@@ -54,7 +54,9 @@ def together(frozen, full, group, seconds):
     pairs = zip((frozen, full), trimmed, strict=True)
     sides = ", against ".join(f"{rmse(every):.3f} px, trimmed {rmse(most):.3f}" for every, most in pairs)
     told = f"in full better by {better.value:.3f} px, 95 % over persons from {better.low:.3f} to {better.high:.3f}"
-    return {"what": f"all of these points: frozen against in full ({sides}; trimmed, {told})", **single(*seconds)}
+    what = f"all of these points: frozen against in full ({sides}; trimmed, {told})"
+    wanted = "no worse than in full, beyond chance", f"{better.value:+.3f} px from {better.low:.3f}", better.low <= 0
+    return {"what": what, "wanted": wanted, **single(*seconds)}
 
 
 def errors_of(run, points, held):

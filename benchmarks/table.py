@@ -59,6 +59,8 @@ def _targets(row):
         if not enough and told == _time(wanted):
             told = f"{1000 * seconds:.3f} ms"  # what rounding would hide
         yield f"{_time(wanted)} or less", told, enough
+    if "wanted" in row:
+        yield tuple(row["wanted"])
 
 
 def summary(results):

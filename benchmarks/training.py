@@ -74,7 +74,9 @@ class Trainer:
         from base_models.feed import fed
         from base_models.freed_memory import KeepFreedMemory
 
-        averaging = Averaging(self.average, 1000, self.epochs * len(batches))
+        train = self.settings.train
+        horizon = train.averaging * train.epochs * len(batches)
+        averaging = Averaging(self.average, horizon, self.epochs * len(batches))
         self.model.fit(fed(batches), epochs=1, verbose=0, shuffle=False, callbacks=[KeepFreedMemory(), averaging])
         self.average = averaging.average
 

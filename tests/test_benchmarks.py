@@ -201,8 +201,10 @@ def test_what_is_wanted_of_the_merged_file():
 
 def test_a_gpu_is_held_against_one_specialist_after_another():
     found = {"specialists": [{"at_once": 1, "with_base": 90.0}, {"at_once": 15, "with_base": 45.0}]}
+    found["auto"] = {"specialists": [{"at_once": "auto", "with_base": 60.0}]}
     about = {"gpu": ["NVIDIA X"], "backend": "jax", "faces": 7049, "epochs": 50, "points": []}
-    one, many = gpu.rows_of(found, about)
+    one, many, chosen = gpu.rows_of(found, about)
+    assert "auto at once against 1" in chosen["what"]
     what = "base and all specialists, 7,049 faces, 50 epochs each, NVIDIA X (jax): 15 at once against 1"
     assert many["what"] == what
     assert (one["ratio"], many["ratio"], many["target_seconds"]) == (1, 2, 60)
@@ -224,6 +226,11 @@ def test_specialists_are_compared_label_by_label_without_what_is_wrong():
     assert 0.1 < float(high) <= 0.142
     same = specialists_cost.together(full, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
     assert "better by 0.000 px, 95 % over persons from 0.000 to 0.000" in same["what"]
+    assert same["wanted"] == ("no worse than in full, beyond chance", "+0.000 px from 0.000", True)
+    worse = specialists_cost.together(full + 0.2, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
+    assert not worse["wanted"][2]
+    lines = table.summary({"specialists": [{"rows": [same, worse], "machine": measure.machine()}]})[2:]
+    assert [line.rpartition(" | ")[2] for line in lines] == ["met |", "**missed** |"]
 
 
 def test_cpu_seconds_count_what_a_child_process_took():
