@@ -26,6 +26,7 @@ DRAWN = 500
 SMALL = 3000
 BATCH, BATCHES = 32, 40  # faces of a batch, batches of a turn
 PAIRS = 7
+MOST_MB = 2000  # resident, of the large side
 SHARE = 0.01  # held out: 10,000 of 1,000,000
 
 
@@ -149,6 +150,8 @@ def compare(folder, count, small_count):
             **pairs(sides["large"], sides["small"], PAIRS, timed=Side.once),
         }
         kept = {name: {**one.about, **one.last()} for name, one in sides.items()}
+    peak = kept["large"]["VmHWM"]
+    row["wanted"] = f"{MOST_MB:,} MB or less resident", f"{peak:,} MB", peak <= MOST_MB
     record("larger", f"python benchmarks/larger.py --folder FOLDER --faces {count}", [row], memory_mb=kept)
     print(json.dumps(kept))
 
