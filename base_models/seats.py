@@ -22,7 +22,7 @@ NEEDED_OF_GPU = 2 << 30  # bytes; not measured
 CONTAINER = Path("/sys/fs/cgroup/memory.max")  # bytes that it may have
 RELEASED = 10.0  # seconds until a folder is free whose worker was lost
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-THREADS += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+THREADS += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NPROC")  # the last is XLA's, so JAX's
 DONE, FAILED, LOST = "done", "failed", "lost"  # how a task ends
 
 

@@ -175,7 +175,8 @@ def eight_cores(monkeypatch):
 @pytest.mark.parametrize(("asked", "seats", "threads"), [(4, 1, "2"), (None, 1, "1"), (16, 1, "1")])
 def test_a_worker_has_its_share_of_the_cores_however_few_tasks_are_left(eight_cores, asked, seats, threads):
     place = jobs._place(None, jobs.Where(asked), 1)
-    assert [seat.environment["TF_NUM_INTRAOP_THREADS"] for seat in place.seats] == [threads] * seats
+    for name in ("TF_NUM_INTRAOP_THREADS", "NPROC"):
+        assert [seat.environment[name] for seat in place.seats] == [threads] * seats
 
 
 def test_so_has_a_worker_of_a_cluster():
