@@ -1,5 +1,7 @@
 """Batches on their way into `fit`, made ahead by threads while the network trains."""
 
+import weakref
+
 import keras
 
 WORKERS = 2  # threads that make batches
@@ -21,17 +23,33 @@ def fed(batches):
         return batches
     import tensorflow as tf
 
-    first = batches[0]
-    shapes, types = [(None, *array.shape[1:]) for array in first], [array.dtype for array in first]
-
-    def made(i):
-        return first if i == 0 else batches[int(i)]
+    epoch = _Epoch(batches)
+    shapes, types = [(None, *array.shape[1:]) for array in epoch.first], [array.dtype for array in epoch.first]
 
     def tensors(i):
-        return tuple(map(tf.ensure_shape, tf.numpy_function(made, [i], types), shapes))
+        return tuple(map(tf.ensure_shape, tf.numpy_function(_made, [id(epoch), i], types), shapes))
 
+    _EPOCHS[id(epoch)] = epoch
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = WORKERS
     data = tf.data.Dataset.range(len(batches)).map(tensors, num_parallel_calls=WORKERS, deterministic=True)
-    return data.prefetch(AHEAD).with_options(options)
+    data = data.prefetch(AHEAD).with_options(options)
+    data.epoch = epoch
+    return data
+
+
+class _Epoch:
+    """Batches, and the first of them, which is made to know what they are like."""
+
+    def __init__(self, batches):
+        self.batches, self.first = batches, batches[0]
+
+
+# TensorFlow never forgets what it was given as a `numpy_function`, so that must hold nothing: a dataset has its epoch.
+_EPOCHS = weakref.WeakValueDictionary()
+
+
+def _made(number, i):
+    epoch = _EPOCHS[int(number)]
+    return epoch.first if i == 0 else epoch.batches[int(i)]

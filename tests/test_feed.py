@@ -1,6 +1,8 @@
 """Batches on their way into `fit`: all of them, once, in order, and what goes wrong in one of them is told."""
 
+import gc
 import time
+import weakref
 
 import keras
 import numpy as np
@@ -52,6 +54,17 @@ def test_few_are_made_ahead_and_none_when_an_epoch_was_left():
     asked = len(batches.asked)
     time.sleep(0.5)
     assert len(batches.asked) == asked <= 3 * AHEAD
+
+
+def test_an_epoch_that_is_over_is_forgotten():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(optimizer="sgd", loss="mse")
+    batches = Counted(3)
+    gone = weakref.ref(batches)
+    model.fit(fed(batches), verbose=0, shuffle=False)
+    del batches
+    gc.collect()
+    assert gone() is None
 
 
 def test_what_goes_wrong_in_a_batch_is_told():
