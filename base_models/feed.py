@@ -1,5 +1,6 @@
 """Batches on their way into `fit`, made ahead by threads while the network trains."""
 
+import itertools
 import weakref
 
 import keras
@@ -23,13 +24,13 @@ def fed(batches):
         return batches
     import tensorflow as tf
 
-    epoch = _Epoch(batches)
+    epoch, number = _Epoch(batches), next(_NUMBERS)
     shapes, types = [(None, *array.shape[1:]) for array in epoch.first], [array.dtype for array in epoch.first]
 
     def tensors(i):
-        return tuple(map(tf.ensure_shape, tf.numpy_function(_made, [id(epoch), i], types), shapes))
+        return tuple(map(tf.ensure_shape, tf.numpy_function(_made, [number, i], types), shapes))
 
-    _EPOCHS[id(epoch)] = epoch
+    _EPOCHS[number] = epoch
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = WORKERS
@@ -48,6 +49,7 @@ class _Epoch:
 
 # TensorFlow never forgets what it was given as a `numpy_function`, so that must hold nothing: a dataset has its epoch.
 _EPOCHS = weakref.WeakValueDictionary()
+_NUMBERS = itertools.count()  # an object's id may come again while a call for the one before is under way
 
 
 def _made(number, i):

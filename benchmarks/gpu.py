@@ -131,13 +131,14 @@ def rows_of(found, about):
     which = ", ".join(about["points"]) or "all specialists"
     what = f"base and {which}, {about['faces']:,} faces, {about['epochs']} epochs each, {gpu} ({about['backend']})"
     whole = (about["points"], about["faces"], about["epochs"]) == ([], ROWS, EPOCHS)
+    names = [f"{side['at_once']} at once" if side["at_once"] != "auto" else "everything auto" for side in sides]
     return [
         {
-            "what": f"{what}: {side['at_once']} at once against {sides[0]['at_once']}",
+            "what": f"{what}: {name} against {names[0]}",
             **({"target_seconds": SECONDS} if whole else {}),
             **single(side["with_base"], sides[0]["with_base"]),
         }
-        for side in sides
+        for name, side in zip(names, sides, strict=True)
     ]
 
 

@@ -55,8 +55,12 @@ def together(frozen, full, group, seconds):
     sides = ", against ".join(f"{rmse(every):.3f} px, trimmed {rmse(most):.3f}" for every, most in pairs)
     told = f"in full better by {better.value:.3f} px, 95 % over persons from {better.low:.3f} to {better.high:.3f}"
     what = f"all of these points: frozen against in full ({sides}; trimmed, {told})"
-    wanted = "no worse than in full, beyond chance", f"{better.value:+.3f} px from {better.low:.3f}", better.low <= 0
+    wanted = "no worse than in full, beyond chance", _worse(better), better.low <= 0
     return {"what": what, "wanted": wanted, **single(*seconds)}
+
+
+def _worse(gain):
+    return f"worse by {gain.value:.3f} px ({gain.low:.3f} to {gain.high:.3f})"
 
 
 def errors_of(run, points, held):

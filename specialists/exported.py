@@ -14,7 +14,7 @@ from specialists.photos import Training
 
 FORMAT = 1  # of what a file says of itself
 LEVELS = 2  # error radii of each point
-TOGETHER = 8  # faces at a time: their maps stay in the processor's cache (of 64, each takes up to 1.4 times as long)
+TOGETHER = 8  # faces at a time: their maps stay in the processor's cache (of 64, each takes up to 1.5 times as long)
 
 
 @dataclass(frozen=True)

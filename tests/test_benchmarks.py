@@ -204,8 +204,8 @@ def test_a_gpu_is_held_against_one_specialist_after_another():
     found["auto"] = {"specialists": [{"at_once": "auto", "with_base": 60.0}]}
     about = {"gpu": ["NVIDIA X"], "backend": "jax", "faces": 7049, "epochs": 50, "points": []}
     one, many, chosen = gpu.rows_of(found, about)
-    assert "auto at once against 1" in chosen["what"]
-    what = "base and all specialists, 7,049 faces, 50 epochs each, NVIDIA X (jax): 15 at once against 1"
+    assert "everything auto against 1 at once" in chosen["what"]
+    what = "base and all specialists, 7,049 faces, 50 epochs each, NVIDIA X (jax): 15 at once against 1 at once"
     assert many["what"] == what
     assert (one["ratio"], many["ratio"], many["target_seconds"]) == (1, 2, 60)
     for less in ({"faces": 300}, {"epochs": 1}, {"points": ["nose_tip"]}):  # the target is of the whole
@@ -226,7 +226,7 @@ def test_specialists_are_compared_label_by_label_without_what_is_wrong():
     assert 0.1 < float(high) <= 0.142
     same = specialists_cost.together(full, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
     assert "better by 0.000 px, 95 % over persons from 0.000 to 0.000" in same["what"]
-    assert same["wanted"] == ("no worse than in full, beyond chance", "+0.000 px from 0.000", True)
+    assert same["wanted"] == ("no worse than in full, beyond chance", "worse by 0.000 px (0.000 to 0.000)", True)
     worse = specialists_cost.together(full + 0.2, full, np.repeat(np.arange(8), 5), (10.0, 20.0))
     assert not worse["wanted"][2]
     lines = table.summary({"specialists": [{"rows": [same, worse], "machine": measure.machine()}]})[2:]

@@ -46,6 +46,9 @@ def test_few_are_made_ahead_and_none_when_an_epoch_was_left():
     batches = Counted(200)
     iterator = iter(fed(batches))
     next(iterator)
+    deadline = time.monotonic() + 10
+    while len(batches.asked) < AHEAD and time.monotonic() < deadline:
+        time.sleep(0.05)
     time.sleep(0.5)
     assert AHEAD <= len(batches.asked) <= 2 * AHEAD
     next(iterator)
