@@ -131,14 +131,13 @@ def test_tasks_are_done_lost_and_done_again_on_a_cluster(cluster, tmp_path, caps
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize(("kind", "processes"), [("ray", "raylet|gcs_server"), ("dask", "spawn_main")])
-def test_a_cluster_without_an_address_is_started_here_and_ends_with_the_command(kind, processes, tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["ray", "dask"])
+def test_a_cluster_without_an_address_is_started_by_the_command(kind, tmp_path, monkeypatch):
     pytest.importorskip({"ray": "ray", "dask": "distributed"}[kind])
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     found = do(tmp_path / "run", {"a": "", "b": "worker ends"}, Where(2, kind))
     assert not [error for error in found.values() if isinstance(error, Exception)]
     assert {name: found[name][0] for name in "ab"} == {"a": "a", "b": "b"}
-    until(lambda: not any(re.search(processes, _called(p)) for p in psutil.Process().children(True)), 60)
 
 
 @pytest.mark.cluster
