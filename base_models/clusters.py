@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections import deque
+from pathlib import Path
 
 from base_models.hosts import CargoLost, Order, host, sees
 from base_models.jobs import POLL, threads_each, told, too_often
@@ -173,11 +174,37 @@ class OnRay(Cluster):
 
 
 def _ray_init(ray, address):
-    options = {"address": address} if address else {}
-    if address:  # Ray itself tries for minutes
-        host, _, port = address.rpartition(":")
-        socket.create_connection((host.strip("[]"), int(port)), WAIT).close()
-    ray.init(**options, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=ray_address(address), log_to_driver=False, logging_level="ERROR")
+
+
+def ray_address(address):
+    """What to ask Ray for: HOST:PORT; None = it looks for a cluster itself; "local" = it begins one.
+
+    Ray waits long for a head that does not answer: minutes for one that it is told, for ever for the one of this
+    machine if that was killed, since `ray start` writes its address into a file that only `ray stop` removes.
+
+    Raises:
+        OSError: nobody answers at `address`.
+    """
+    if address:
+        _call(address)
+        return address
+    left = Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp", "ray", "ray_current_cluster")
+    if os.environ.get("RAY_ADDRESS") or not left.is_file():
+        return None
+    try:
+        _call(left.read_text().strip())
+    except (OSError, ValueError) as error:
+        why = one_line(f"{type(error).__name__}: {error}", 200)
+        say(f"--cluster ray: the head that {left} names does not answer ({why}); one is started here")
+        return "local"
+    return None
+
+
+def _call(address):
+    """Connect to HOST:PORT and hang up."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), WAIT).close()
 
 
 def _nodes(ray):

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from deeds import do
 from killing import ROOT, differing
 from test_jobs import LONG, POINTS, finish, same_by_others, start, trained
 
+from base_models.clusters import ray_address
 from base_models.jobs import RESTARTS, Where, WorkerLost
 from data.errors import ProjectError
 from tuning.workers import free_port
@@ -73,9 +75,7 @@ def ray_nodes(tmp_path):
     common = ["--block", "--disable-usage-stats", "--object-store-memory=100000000"]
     nodes.start(SCRIPTS / "ray", "start", *head, *common)
     until(lambda: answers(address), 60)
-    for _ in range(
-        2
-    ):  # one after the other: at once they choose one name for their sockets, and only one of them lives
+    for _ in range(2):  # one after the other: at once they choose one name for their sockets, and only one lives
         nodes.start(SCRIPTS / "ray", "start", f"--address={address}", "--num-cpus=1", *common)
         until(lambda: "Ray runtime started" in nodes.said(), 60)
     yield f"ray://{address}", nodes
@@ -135,9 +135,45 @@ def test_tasks_are_done_lost_and_done_again_on_a_cluster(cluster, tmp_path, caps
 def test_a_cluster_without_an_address_is_started_by_the_command(kind, tmp_path, monkeypatch):
     pytest.importorskip({"ray": "ray", "dask": "distributed"}[kind])
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
-    found = do(tmp_path / "run", {"a": "", "b": "worker ends"}, Where(2, kind))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = set(psutil.pids())
+    with tempfile.TemporaryDirectory(prefix="r-") as folder:  # Ray's sockets are in it: their paths must be short
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        left_behind(Path(folder))
+        found = do(tmp_path / "run", {"a": "", "b": "worker ends"}, Where(2, kind))
+        until(lambda: not [p for p in new_since(before) if "resource_tracker" not in _called(p)], 60)
     assert not [error for error in found.values() if isinstance(error, Exception)]
     assert {name: found[name][0] for name in "ab"} == {"a": "a", "b": "b"}
+
+
+def new_since(before):
+    """Processes under this one that are not among `before`."""
+    return [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
+
+
+def left_behind(folder):
+    """A file by which Ray finds its cluster, of a head that is gone. Returns its path."""
+    (folder / "ray").mkdir()
+    (folder / "ray" / "ray_current_cluster").write_text(f"127.0.0.1:{free_port()}")
+    return folder / "ray" / "ray_current_cluster"
+
+
+def test_ray_is_not_told_to_wait_for_a_head_that_is_gone(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    assert ray_address(None) is None
+    left = left_behind(tmp_path)
+    assert ray_address(None) == "local"
+    assert f"the head that {left} names does not answer (ConnectionRefusedError: " in capsys.readouterr().err
+    left.write_text("no address")
+    assert ray_address(None) == "local"
+    with socket.create_server(("127.0.0.1", 0)) as head:
+        left.write_text(f"127.0.0.1:{head.getsockname()[1]}\n")
+        assert ray_address(None) is None
+    with pytest.raises(ConnectionRefusedError):
+        ray_address(f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.5:6379")
+    assert ray_address(None) is None
 
 
 @pytest.mark.cluster
