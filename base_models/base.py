@@ -135,11 +135,31 @@ def _part(faces, settings, run, seed, name):
 
 def _train(faces, settings, run, seed, name, split, teachers, shared=False):
     """One network of a run, the base or a teacher."""
-    part, here = _part(faces, settings, run, seed, name), part_seed(seed, name)
+    part = _part(faces, settings, run, seed, name)
     if part.finished:
         part.drop_checkpoint()
         return load_base(run, name)
-    truth = split.validation.slots
+    about = {"teachers": len(teachers)}
+    return train_network(part, split, lambda: taught(split.train, teachers), settings, seed, about, shared)
+
+
+def train_network(part, split, labels, settings, seed, about, shared=False):
+    """Train a network on whole faces as one part of a run, from its checkpoint if there is one.
+
+    Args:
+        part: `Part` that is not finished, with an identity as of `identity`.
+        split: `Split`.
+        labels: function that gives what it is taught, float32 [n, slots, 2] px of the training faces; NaN = nothing.
+        settings: `Settings`, of which `network`, `train` and `augment` count.
+        seed: of the run.
+        about: dict of what the part's summary shall say beside rows, epochs and scores.
+        shared: as of `train_base`.
+
+    Returns:
+        `Base` with the weights of the best epoch.
+    """
+    name, faces, truth = part.folder.name, split.train, split.validation.slots
+    here = part_seed(seed, name)
     with part.opened():
         count, shape = len(faces.schema.slot_names), tuple(part.identity["shape"])
         make = _compiled if shared else _compiled.__wrapped__
@@ -149,16 +169,16 @@ def _train(faces, settings, run, seed, name, split, teachers, shared=False):
         set_weights(model, model.pristine_weights, "fresh weights")
         if not part.checkpoint.exists():
             start_pretrained(model, settings.network)
-        set_anchor(model, mean_positions(split.train.slots, faces.size))
-        slots = taught(split.train, teachers)
+        set_anchor(model, mean_positions(faces.slots, faces.size))
+        slots = labels()
         train_part(
             part,
             model,
             settings.train,
-            lambda epoch: Batches(split.train, slots, settings.augment, settings.train.batch_size, here, epoch),
+            lambda epoch: Batches(faces, slots, settings.augment, settings.train.batch_size, here, epoch),
             lambda model: validation_scores(predict(same_weights(judge, model), split.validation.images), truth),
             name,
-            {"rows": len(split.train), "validation_rows": len(split.validation), "teachers": len(teachers)},
+            {"rows": len(faces), "validation_rows": len(split.validation), **about},
         )
     return Base(same_weights(judge, model), faces.schema, part)
 

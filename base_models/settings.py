@@ -110,6 +110,15 @@ class EnsembleSettings:
 
 
 @dataclass(frozen=True)
+class StudentSettings:
+    """One small network that is taught what a whole ensemble answers (`specialists.distill`), to be exported."""
+
+    trust: float = 1.0  # share of the ensemble in what it is taught where there is a label, which is the rest
+    network: NetworkSettings = field(default_factory=lambda: NetworkSettings(depth=1, dense_units=32))
+    train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=120, patience=60))
+
+
+@dataclass(frozen=True)
 class ReportSettings:
     """What the reports say beside the figures."""
 
@@ -128,6 +137,7 @@ class Settings:
     teachers: TeacherSettings = field(default_factory=TeacherSettings)
     specialist: SpecialistSettings = field(default_factory=SpecialistSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+    student: StudentSettings = field(default_factory=StudentSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
 
 
@@ -178,6 +188,7 @@ LIMITS = {
         **{"saturation": (0, 1), "steady": (0, 1), "stretch": (0, 0.9), "erase": (0, 1)},
     },
     EnsembleSettings: {"reach": (0, 1e6)},
+    StudentSettings: {"trust": (0, 1)},
     ReportSettings: {},
 }
 

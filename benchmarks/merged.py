@@ -2,13 +2,13 @@
 
     python benchmarks/merged.py --run RUN FILE [FILE ...]
 
-FILEs are what `python -m specialists.export --run RUN` wrote: the first one with all specialists; others with less to
-do have only the fifteen calls beside them, and no 1,783 faces. Beside a file's name stands its RMSE on the run's
-held-out faces of its convention, without the worst 2 %. Both sides may use the same cores, one, then two. The
-alternative is what a tutorial does with fifteen networks: `model.predict` of each, on views that are cut out already,
-without base, mirror images, merge or radii, all of which ours does. `whole` is the alternative that gives the same
-answer as ours: base and specialists with their views, `model.predict` of each, on the faces and, where the file looks
-at them, on their mirror images.
+FILEs are what `python -m specialists.export --run RUN` wrote: the first one with all specialists; others, with less to
+do, have only the fifteen calls beside them. Beside each side's name stands its RMSE on the run's held-out faces of the
+file's convention, without the worst 2 %. Both sides may use the same cores, one, then two. The alternative is what a
+tutorial does with fifteen networks: `model.predict` of each, on views that are cut out already, without base, mirror
+images, merge or radii, all of which ours does. `whole` is the alternative that gives the same answer as ours: base and
+specialists with their views, `model.predict` of each, on the faces and, where the file looks at them, on their mirror
+images.
 """
 
 import argparse
@@ -46,13 +46,12 @@ def rows_of(run, files, threads, counts):
     for path in files:
         exported = load_exported(path, threads)
         first, scored = path == files[0], rmse_of(exported, held)
+        calls = f"fifteen calls ({rmse_of(naive, held, exported.convention):.3f} px)"
         for n, repeats in counts.items():
-            if n == max(COUNTS) and not first:
-                continue
             faces = np.resize(images, (n, *images.shape[1:]))
             asked = np.full(n, exported.convention)
             views = naive.views(faces)
-            for what, alternative in (("fifteen calls", naive.fifteen), ("whole", naive.whole))[: 1 + first]:
+            for what, alternative in ((calls, naive.fifteen), ("whole", naive.whole))[: 1 + first]:
                 row = pairs(
                     lambda faces=faces, asked=asked, exported=exported: exported.predict(faces, asked),
                     lambda views=views, alternative=alternative: alternative(views),
@@ -65,18 +64,19 @@ def rows_of(run, files, threads, counts):
     return rows
 
 
-def rmse_of(exported, held):
-    """px: RMSE of a file on the held-out `Predictions` of its convention, without the worst."""
+def rmse_of(side, held, convention=None):
+    """px: RMSE of a file, or of `Naive`, on the held-out `Predictions` of a convention, by default the file's own,
+    without the worst."""
     from base_models.predict import WORST, score
 
-    own = held.convention == exported.convention
-    points, _ = exported.predict(held.images[own], held.convention[own])
+    own = held.convention == (side.convention if convention is None else convention)
+    points, _ = side.predict(held.images[own], held.convention[own])
     return score(points["ensemble"], held.truth[own], WORST)
 
 
 def target(n, threads, what):
     """What is wanted of a row."""
-    if what != "fifteen calls" or n not in TARGETS:
+    if not what.startswith("fifteen calls") or n not in TARGETS:
         return {}
     return {"target": TARGETS[n]} | ({"target_seconds": SECONDS} if (n, threads) == (1, 1) else {})
 
@@ -106,6 +106,19 @@ class Naive:
     def fifteen(self, views):
         """`predict` of each specialist."""
         return [model.predict(seen, verbose=0) for (_, model), seen in zip(self.specialists, views[1], strict=True)]
+
+    def predict(self, faces, convention):
+        """({"ensemble": points [n, k, 2] px}, nothing else): what the fifteen say, as of `Exported.predict`; the base
+        where a slot has no specialist."""
+        import numpy as np
+
+        slots = np.mean(self.base.look(faces, flip=False), 0)
+        shapes = slots.copy()
+        for view, model in self.specialists:
+            seen, matrices = view.look(faces, shapes)
+            found = model.predict(seen.astype(np.float32), verbose=0)[..., :2]
+            slots[:, view.slots] = view.back(found, matrices)
+        return {"ensemble": self.base.schema.from_slots(slots, convention)}, None
 
     def whole(self, views):
         """Base, views and specialists, on the faces and on their mirror images."""

@@ -11,7 +11,8 @@ from data.runs import Part
 from data.storage import read_arrays, read_json
 from reports.theme import point_label
 
-KINDS = {"base": "base network", "teacher": "teacher", "specialist": "specialist"}  # in the order of the page
+# In the order of the page.
+KINDS = {"base": "base network", "teacher": "teacher", "specialist": "specialist", "student": "student"}
 BIGGEST = 40 << 20  # bytes of a weights file; those of larger networks are not compared: it would take too long
 
 

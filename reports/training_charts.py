@@ -59,6 +59,7 @@ LINES = {
     "base": (MEMBERS["base"].colour, 3.0),
     "teacher": ("#009e73", 2.0),
     "specialist": (MEMBERS["specialist"].colour, 1.5),
+    "student": ("#cc79a7", 2.0),
 }
 
 

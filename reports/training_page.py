@@ -216,7 +216,7 @@ SHAPES = {
 
 def _marks(trainings):
     """A legend of lines and of the marks that occur."""
-    words = {"base": "base network", "teacher": "teachers", "specialist": "specialists"}
+    words = {"base": "base network", "teacher": "teachers", "specialist": "specialists", "student": "student"}
     lines = "".join(
         f'<li><svg viewBox="0 0 14 14" aria-hidden="true"><path d="M0 7h14" stroke="{charts.LINES[kind][0]}" '
         f'stroke-width="3"/></svg>{words[kind]}</li>'

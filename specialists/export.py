@@ -64,7 +64,7 @@ class Check:
         ]
 
 
-def export_run(run, kind, out, convention=None, int8=False, flip=True, specialists=None):
+def export_run(run, kind, out, convention=None, int8=False, flip=True, specialists=None, student=False):
     """Write a run's merged ensemble as one file, and compare it with the run.
 
     Args:
@@ -76,13 +76,14 @@ def export_run(run, kind, out, convention=None, int8=False, flip=True, specialis
         flip: False = leave out the look at the mirrored face, for half the time. Merge and radii are fitted again.
         specialists: only so many of them, those that help most on the run's held-out faces, for less time; None = all.
             Merge and radii are fitted again.
+        student: the run's student (`specialists.distill`) in the ensemble's place. Radii are fitted again.
 
     Returns:
         `Check`.
 
     Raises:
         UsageError: a converter that is not installed, no such convention, or less is wanted of an ensemble of several
-            runs. RunError: no merged ensemble.
+            runs. RunError: no merged ensemble, or no student of it.
     """
     from base_models.options import load_keras
     from specialists.export_formats import check_format
@@ -94,6 +95,8 @@ def export_run(run, kind, out, convention=None, int8=False, flip=True, specialis
 
     whole = ensemble = load_ensemble(run)
     held = held_faces(run, ensemble)
+    if student:
+        ensemble = replaced(run, ensemble, held)
     if not flip or specialists is not None:
         ensemble = reduced(ensemble, held, flip, specialists)
     index, about = _about(held, convention)
@@ -170,6 +173,15 @@ def reduced(ensemble, held, flip, count=None):
     say(f"kept: {', '.join(ranked[:count]) or 'the base alone'}; left out: {', '.join(ranked[count:])}")
     kept = {point: s for point, s in team.specialists.items() if point in ranked[:count]}
     return _refitted(dataclasses.replace(made, teams=[dataclasses.replace(team, specialists=kept)]), held.images, truth)
+
+
+def replaced(run, ensemble, held):
+    """The student of a run in its ensemble's place, as an `Ensemble`; `held` as of `reduced`."""
+    from specialists.distill import STUDENT, load_student
+    from specialists.members import Team
+
+    alone = dataclasses.replace(ensemble, teams=[Team(Path(run), {STUDENT: load_student(run)}, {})])
+    return _refitted(alone, held.images, held.schema.to_slots(held.truth, held.convention))
 
 
 def _refitted(ensemble, images, truth):
@@ -277,6 +289,7 @@ def options():
     add("--convention", metavar="NAME", help="how points are drawn, such as fifteen or four (default: the first)")
     add("--int8", action="store_true", help="weights in 8 bits: a quarter of the size; onnx and litert")
     add("--no-flip", dest="flip", action="store_false", help="no look at the mirrored face: half the time")
+    add("--student", action="store_true", help="the one small network that specialists.distill taught, in its place")
     add("--specialists", type=how_many, metavar="N", help="only the N that help most on held-out faces: less time")
     return parser
 
@@ -291,7 +304,9 @@ def how_many(text):
 def main(argv=None):
     a = options().parse_args(argv)
     out = checked_out(a.out, a.run, a.format)
-    check = export_run(a.run, a.format, out, a.convention, a.int8, a.flip, a.specialists)
+    if a.student and a.specialists is not None:
+        raise UsageError("--student: expected it or --specialists, not both: a student has none")
+    check = export_run(a.run, a.format, out, a.convention, a.int8, a.flip, a.specialists, a.student)
     print("\n".join([*check.lines(), f"written: {out}"]))
 
 

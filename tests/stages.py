@@ -12,6 +12,7 @@ from base_models.settings import with_overrides
 from data.sources import read_training
 from data.storage import TEMPORARY
 from data.synthetic import make_files
+from specialists.distill import train_student
 from specialists.ensemble import build_ensemble
 from specialists.specialist import Looked, train_specialist
 from specialists.submission import write_submission
@@ -24,7 +25,7 @@ OWN = {
     "network.padding": "same",
     "network.dropout_head": 0.2,
 }  # built and traced in a second
-OVERRIDES = {**OWN, **{f"specialist.{key}": value for key, value in OWN.items()}}
+OVERRIDES = {**OWN, **{f"{part}.{key}": value for part in ("specialist", "student") for key, value in OWN.items()}}
 SETTINGS = with_overrides(tiny.settings(), OVERRIDES)
 OPTIONS = [*tiny.COMMAND, *(f"--set={key}={value}" for key, value in OVERRIDES.items())]
 PLAN = Plan("random", 2, only=("train.learning_rate", "augment.rotation"), epochs=1, seeds=0)
@@ -66,6 +67,10 @@ STAGES = {
     "base": ((), lambda world, run: train_base(world.faces, SETTINGS, run, 0, shared=True)),
     "specialist": ((), specialist),
     "ensemble": (("base", "specialists"), lambda world, run: build_ensemble(run, world.faces, SETTINGS, 0)),
+    "student": (
+        ("base", "specialists", "ensemble"),
+        lambda world, run: train_student(world.faces, SETTINGS, run, 0),
+    ),
     "submission": (
         ("base", "specialists", "ensemble"),
         lambda world, run: write_submission(str(world.data), run, run / "out.csv"),

@@ -286,6 +286,7 @@ CALLS = {
     "reports.build": lambda g: [g.copy("report")],
     "reports.compare": lambda g: [g / "run", g / "run", "--out", g.made / "pair.html"],
     "reports.labels": lambda g: ["--data", g / "data", "--out", g.made / "labels.html"],
+    "specialists.distill": lambda g: train_options(g, g.copy("taught")),
     "specialists.ensemble": lambda g: [*train_options(g, g.copy("merged"))[2:], *OPTIONS, "--with", g / "run"],
     "specialists.evaluate": lambda g: ["--data", g / "data", "--run", g / "run", "--out", g.made / "seen"],
     "specialists.export": lambda g: ["--run", g.copy("exported"), "--format=onnx"],

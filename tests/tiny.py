@@ -10,12 +10,14 @@ OVERRIDES = {
 }
 OWN = {key: value for key, value in OVERRIDES.items() if not key.startswith("teachers")}
 SPECIALIST = {f"specialist.{key}": value for key, value in OWN.items()} | {"specialist.size": 16}
-COMMAND = [f"--set={key}={value}" for key, value in (OVERRIDES | SPECIALIST).items()]
+STUDENT = {f"student.{key}": value for key, value in OWN.items()}
+ALL = OVERRIDES | SPECIALIST | STUDENT
+COMMAND = [f"--set={key}={value}" for key, value in ALL.items()]
 
 
 def settings(**more):
     """Tiny `Settings`; `more` with __ for the dots: train__epochs=2."""
-    return with_overrides(Settings(), OVERRIDES | SPECIALIST | {k.replace("__", "."): v for k, v in more.items()})
+    return with_overrides(Settings(), ALL | {k.replace("__", "."): v for k, v in more.items()})
 
 
 def files(folder):
