@@ -52,15 +52,14 @@ class Seat:
 
     def submit(self, name, *call):
         """Begin `attempt(*call)`: a Future, for `ended`."""
-        from joblib.externals.loky import BrokenProcessPool
-
+        broken = loky().BrokenProcessPool
         if self.count == RENEWED:
             self.close()
         self.name, self.count = name, self.count + 1
         with _quiet():
             try:
                 self.future = self._running().submit(attempt, *call)
-            except BrokenProcessPool:  # it was lost, with its task or between two
+            except broken:  # it was lost, with its task or between two
                 self.close()
                 self.name, self.count = name, 1
                 self.future = self._running().submit(attempt, *call)
@@ -68,13 +67,12 @@ class Seat:
 
     def _running(self):
         if self.executor is None:
-            from joblib.externals.loky import ProcessPoolExecutor
-            from joblib.externals.loky.backend import get_context
-
-            context = get_context("loky")
+            context = loky().backend.get_context("loky")
             self.queue = context.SimpleQueue()
             begin = {"initializer": _begin, "initargs": (self.queue, os.getpid())}
-            self.executor = ProcessPoolExecutor(1, timeout=self.idle, context=context, env=self.environment, **begin)
+            self.executor = loky().ProcessPoolExecutor(
+                1, timeout=self.idle, context=context, env=self.environment, **begin
+            )
         return self.executor
 
     def lines(self):
@@ -89,6 +87,15 @@ class Seat:
             self.queue.close()
         self.executor = self.future = None
         self.count = 0
+
+
+def loky():
+    """joblib's module of processes. Its package comes first and whole: else a thread that waits for the package while
+    it holds this module, and one that imports the package and waits for this module, stand still, which Python ends by
+    handing out half of it."""
+    import joblib
+
+    return joblib.externals.loky
 
 
 _QUIET = threading.Lock()  # the threads of a Dask worker have a seat each, and one environment
@@ -128,11 +135,9 @@ def fitting():
 
 def ended(future):
     """(DONE, result), (FAILED, error) or (LOST, why) of a future of `Seat.submit` that has ended."""
-    from joblib.externals.loky import BrokenProcessPool
-
     try:
         return future.result()
-    except BrokenProcessPool as error:
+    except loky().BrokenProcessPool as error:
         return LOST, _exit_codes(error)
     except Exception as error:  # a result that cannot travel
         return FAILED, error

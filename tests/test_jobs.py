@@ -505,3 +505,37 @@ def same_by_others(tmp_path, where):
     assert {p.relative_to(several) for p in several.rglob("weights.npz")} == weights
     assert [p for p in weights if (plain / p).read_bytes() != (several / p).read_bytes()] == []
     assert len(list(several.glob("sweeps/*/sweep.json"))) == len(list(several.glob("comparison.json"))) == 1
+
+
+AT_ONCE = """
+import sys, threading, time
+from base_models.seats import loky
+
+begun, failed = threading.Event(), []
+
+def slowly(event, arguments):  # the thread that came first is inside joblib when the other one comes
+    if event == "import" and arguments[0].startswith("joblib.") and not begun.is_set():
+        begun.set()
+        time.sleep(0.5)
+
+def tried(call):
+    try:
+        call()
+    except BaseException as error:
+        failed.append(repr(error))
+
+sys.addaudithook(slowly)
+first = threading.Thread(target=tried, args=[lambda: __import__("joblib")])
+second = threading.Thread(target=tried, args=[lambda: begun.wait() and loky().BrokenProcessPool])
+for thread in (first, second):
+    thread.start()
+for thread in (first, second):
+    thread.join(30)
+print(failed, begun.is_set())
+"""
+
+
+def test_two_threads_may_import_what_starts_processes_at_once():
+    """As those of a Dask worker do; `from joblib.externals.loky import ...` gave one of them half a module."""
+    done = subprocess.run([sys.executable, "-c", AT_ONCE], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[] True", done.stderr
