@@ -113,7 +113,7 @@ class EnsembleSettings:
 class StudentSettings:
     """One small network that is taught what a whole ensemble answers (`specialists.distill`), to be exported."""
 
-    trust: float = 1.0  # share of the ensemble in what it is taught where there is a label, which is the rest
+    trust: float = 1.0  # in what it is taught: 1 = the ensemble's answer alone, 0 = the label where there is one
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(depth=1, dense_units=32))
     train: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=120, patience=60))
 

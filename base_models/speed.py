@@ -30,7 +30,7 @@ NOTES = "speed.json"
 
 
 def with_precision(settings, asked, faces, run, measure=None):
-    """`Settings` in the precision that was asked for; specialists' too.
+    """`Settings` in the precision that was asked for; specialists' and students' too.
 
     Args:
         settings: `Settings`.
@@ -48,12 +48,12 @@ def with_precision(settings, asked, faces, run, measure=None):
     if precision == AUTO:
         begun = _begun(run, "precision", ("float32", MIXED).__contains__)
         precision = begun or _faster_precision(settings, faces, measure or images_per_second)
-    own = replace(settings.specialist, train=replace(settings.specialist.train, precision=precision))
-    return replace(settings, train=replace(settings.train, precision=precision), specialist=own)
+    return _trained(settings, lambda train: replace(train, precision=precision))
 
 
 def with_batch_size(settings, asked, faces, run, measure=None):
-    """`Settings` with batches of another size, and learning rates to match; specialists' grow like the base's.
+    """`Settings` with batches of another size, and learning rates to match; specialists' and students' grow like the
+    base's.
 
     k times as many faces in a batch make its gradient less noisy. The learning rate may be root k times as high for
     Adam and its like (Malladi et al. 2022), k times for SGD (Goyal et al. 2017).
@@ -71,8 +71,14 @@ def with_batch_size(settings, asked, faces, run, measure=None):
     if asked == AUTO:
         size = _begun(run, "batch_size", _is_size) or _faster_batch(settings, faces, measure or images_per_second)
     times = size / settings.train.batch_size
-    own = replace(settings.specialist, train=grown(settings.specialist.train, times))
-    return replace(settings, train=grown(settings.train, times), specialist=own)
+    return _trained(settings, lambda train: grown(train, times))
+
+
+def _trained(settings, change):
+    """`Settings` whose every `TrainSettings` a function has changed."""
+    parts = {name: getattr(settings, name) for name in ("specialist", "student")}
+    changed = {name: replace(part, train=change(part.train)) for name, part in parts.items()}
+    return replace(settings, train=change(settings.train), **changed)
 
 
 def _is_size(value):

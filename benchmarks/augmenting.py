@@ -56,7 +56,7 @@ def main():
         return [changed(tf.constant(images[i : i + BATCH], tf.float32)) for i in range(0, len(images), BATCH)]
 
     what = f"{BATCH * BATCHES} faces of 96 px in batches of {BATCH}"
-    row = {"what": what, "images": BATCH * BATCHES, **pairs(ours, alternative, PAIRS)}
+    row = {"what": what, "images": BATCH * BATCHES, "each": True, **pairs(ours, alternative, PAIRS)}
     record("augmentation", "python benchmarks/augmenting.py --data REPLICA", [row], faces=BATCH * BATCHES)
 
 

@@ -60,7 +60,8 @@ def rows_of(run, files, threads, counts):
                 )
                 told = f"{Path(path).name} ({scored:.3f} px), {n} face{'s' * (n > 1)}"
                 told += f", {threads} thread{'s' * (threads > 1)}, {what}"
-                rows.append({"what": told, **target(n, threads, what), **row})
+                goal = {"goal": f"{n}, {threads}"} if target(n, threads, what) else {}
+                rows.append({"what": told, **goal, **target(n, threads, what), **row})
     return rows
 
 

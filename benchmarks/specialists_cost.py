@@ -53,14 +53,14 @@ def together(frozen, full, group, seconds):
     better = gain_over(*trimmed, resamples(len(frozen), group=group))
     pairs = zip((frozen, full), trimmed, strict=True)
     sides = ", against ".join(f"{rmse(every):.3f} px, trimmed {rmse(most):.3f}" for every, most in pairs)
-    told = f"in full better by {better.value:.3f} px, 95 % over persons from {better.low:.3f} to {better.high:.3f}"
-    what = f"all of these points: frozen against in full ({sides}; trimmed, {told})"
-    wanted = "no worse than in full, beyond chance", _worse(better), better.low <= 0
+    what = f"all of these points: frozen against in full ({sides})"
+    told = f"in full is {_signed(better.value)} (95 % over persons: {_signed(better.low)} to {_signed(better.high)})"
+    wanted = "trimmed RMSE no worse than in full, beyond chance", told, better.low <= 0
     return {"what": what, "wanted": wanted, **single(*seconds)}
 
 
-def _worse(gain):
-    return f"worse by {gain.value:.3f} px ({gain.low:.3f} to {gain.high:.3f})"
+def _signed(gain):
+    return f"{abs(gain):.3f} px {'better' if gain >= 0 else 'worse'}"
 
 
 def errors_of(run, points, held):

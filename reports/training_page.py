@@ -69,6 +69,8 @@ NOTES = (
     "around, averaged with the mirrored face. Memory is the most that the whole process had held by then.",
     "Teachers are networks like the base that train before it, for fewer epochs: their answers stand in for labels "
     "that are missing.",
+    "A student is taught what the ensemble answers, so its loss is its distance from these answers; its RMSE is that "
+    "from the labels, like the others’.",
 )
 
 

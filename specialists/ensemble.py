@@ -94,10 +94,7 @@ def load_ensemble(run):
     from data.storage import read_json, understood
     from specialists.merge import Merge, Radius
 
-    run = Path(run)
-    part = Part(run / "ensemble")
-    if not part.finished:
-        raise RunError(f"{part.folder}: expected a merged ensemble; received none: run python -m specialists.ensemble")
+    run, part = Path(run), merged_part(run)
     rule = read_json(part.checked("merge.json"))
     with understood(part.folder / "merge.json", "a merge", "run python -m specialists.ensemble again"):
         members = {run / where: (prints["bases"], prints["specialists"]) for where, prints in rule["members"].items()}
@@ -113,6 +110,14 @@ def load_ensemble(run):
             raise ValueError(f"{len(merge.weight)} weights for {slots} positions")
         _check_calibration(calibration, slots)
     return Ensemble(teams, merge, radius, flip, shifts, calibration)
+
+
+def merged_part(run):
+    """The finished `Part` of a run's ensemble. Raises RunError where there is none."""
+    part = Part(Path(run) / "ensemble")
+    if not part.finished:
+        raise RunError(f"{part.folder}: expected a merged ensemble; received none: run python -m specialists.ensemble")
+    return part
 
 
 def _check_rule(merge, radius, flip, shifts):

@@ -82,12 +82,14 @@ def export_run(run, kind, out, convention=None, int8=False, flip=True, specialis
         `Check`.
 
     Raises:
-        UsageError: a converter that is not installed, no such convention, or less is wanted of an ensemble of several
-            runs. RunError: no merged ensemble, or no student of it.
+        UsageError: a converter that is not installed, no such convention, less is wanted of an ensemble of several
+            runs, or specialists of a student, which has none. RunError: no merged ensemble, or no student of it.
     """
     from base_models.options import load_keras
     from specialists.export_formats import check_format
 
+    if student and specialists is not None:
+        raise UsageError("--student: expected it or --specialists, not both: a student has none")
     check_format(kind, int8)
     load_keras()
     from specialists.ensemble import load_ensemble
@@ -96,9 +98,11 @@ def export_run(run, kind, out, convention=None, int8=False, flip=True, specialis
     whole = ensemble = load_ensemble(run)
     held = held_faces(run, ensemble)
     if student:
-        ensemble = replaced(run, ensemble, held)
-    if not flip or specialists is not None:
+        ensemble = replaced(run, ensemble, held, flip)
+    elif not flip or specialists is not None:
         ensemble = reduced(ensemble, held, flip, specialists)
+    if ensemble is not whole:  # whose radii are others, so that a face is doubtful from another one on
+        held = dataclasses.replace(held, radius=ensemble.predict(held.images, held.convention)[1])
     index, about = _about(held, convention)
     write_export(ensemble, index, held.images, kind, Path(out), about, int8)
     return compare(Path(out), ensemble, held, index, whole)
@@ -175,12 +179,13 @@ def reduced(ensemble, held, flip, count=None):
     return _refitted(dataclasses.replace(made, teams=[dataclasses.replace(team, specialists=kept)]), held.images, truth)
 
 
-def replaced(run, ensemble, held):
-    """The student of a run in its ensemble's place, as an `Ensemble`; `held` as of `reduced`."""
+def replaced(run, ensemble, held, flip):
+    """The student of a run in its ensemble's place, as an `Ensemble`; `held` and `flip` as of `reduced`."""
     from specialists.distill import STUDENT, load_student
     from specialists.members import Team
 
-    alone = dataclasses.replace(ensemble, teams=[Team(Path(run), {STUDENT: load_student(run)}, {})])
+    teams = [Team(Path(run), {STUDENT: load_student(run, ensemble)}, {})]
+    alone = dataclasses.replace(ensemble, teams=teams, flip=ensemble.flip and flip)
     return _refitted(alone, held.images, held.schema.to_slots(held.truth, held.convention))
 
 
@@ -265,11 +270,11 @@ def timed(exported, faces, n, names):
     return float(np.median(seconds[1:]))
 
 
-def checked_out(out, run, kind):
-    """Path of --out, by default in the run. Raises UsageError where it cannot be written or has another ending."""
+def checked_out(out, run, kind, name="ensemble"):
+    """Path of --out, by default `name` in the run. Raises UsageError where it cannot be written or ends otherwise."""
     from specialists.export_formats import ENDINGS
 
-    path = Path(run) / f"ensemble{ENDINGS[kind] or '_saved_model'}" if out is None else Path(out)
+    path = Path(run) / f"{name}{ENDINGS[kind] or '_saved_model'}" if out is None else Path(out)
     if not path.parent.is_dir():
         raise UsageError(f"--out: expected a name in a folder that exists; received {path}, and no {path.parent}")
     if kind == "saved_model" and path.exists():
@@ -285,7 +290,11 @@ def options():
     add = parser.add_argument
     add("--run", default="runs/default", metavar="DIR", help="folder of the run (default: %(default)s)")
     add("--format", choices=FORMATS, default="onnx", help="(default: %(default)s)")
-    add("--out", metavar="FILE", help="file to write, of a SavedModel a folder (default: RUN/ensemble.ENDING)")
+    add(
+        "--out",
+        metavar="FILE",
+        help="file to write, of a SavedModel a folder (default: RUN/ensemble.ENDING, or student)",
+    )
     add("--convention", metavar="NAME", help="how points are drawn, such as fifteen or four (default: the first)")
     add("--int8", action="store_true", help="weights in 8 bits: a quarter of the size; onnx and litert")
     add("--no-flip", dest="flip", action="store_false", help="no look at the mirrored face: half the time")
@@ -303,9 +312,7 @@ def how_many(text):
 
 def main(argv=None):
     a = options().parse_args(argv)
-    out = checked_out(a.out, a.run, a.format)
-    if a.student and a.specialists is not None:
-        raise UsageError("--student: expected it or --specialists, not both: a student has none")
+    out = checked_out(a.out, a.run, a.format, "student" if a.student else "ensemble")
     check = export_run(a.run, a.format, out, a.convention, a.int8, a.flip, a.specialists, a.student)
     print("\n".join([*check.lines(), f"written: {out}"]))
 

@@ -525,8 +525,8 @@ def tried(call):
         failed.append(repr(error))
 
 sys.addaudithook(slowly)
-first = threading.Thread(target=tried, args=[lambda: __import__("joblib")])
-second = threading.Thread(target=tried, args=[lambda: begun.wait() and loky().BrokenProcessPool])
+first = threading.Thread(target=tried, args=[lambda: __import__("joblib")], daemon=True)
+second = threading.Thread(target=tried, args=[lambda: begun.wait(20) and loky().BrokenProcessPool], daemon=True)
 for thread in (first, second):
     thread.start()
 for thread in (first, second):

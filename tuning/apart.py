@@ -72,9 +72,10 @@ def digest_of(goal, values, seed):
     """Name of a training's folder: of all that determines it."""
     import hashlib
     import json
-    from dataclasses import asdict
 
-    identity = {"goal": goal.about(), "settings": asdict(goal.changed(values)), "seed": seed}
+    from tuning.goals import determining
+
+    identity = {"goal": goal.about(), "settings": determining(goal.changed(values)), "seed": seed}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

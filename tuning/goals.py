@@ -61,7 +61,7 @@ class BaseGoal:
 
     def about(self):
         """What determines all trainings, JSON values."""
-        return {"faces": self.faces.digest(), "seed": self.seed, "settings": dataclasses.asdict(self.settings)}
+        return {"faces": self.faces.digest(), "seed": self.seed, "settings": determining(self.settings)}
 
     def on_fold(self, fold, folder):
         """The same goal with another part held out."""
@@ -84,6 +84,11 @@ class BaseGoal:
     def as_settings(self, values):
         """The values as `--settings` takes them."""
         return nested(values)
+
+
+def determining(settings):
+    """A settings dataclass as a dict, without what no search trains."""
+    return {name: value for name, value in dataclasses.asdict(settings).items() if name != "student"}
 
 
 @dataclass(frozen=True)
