@@ -1,6 +1,6 @@
 """Training throughput against the same network in PyTorch, and what augmentation adds to an epoch.
 
-    pip install torch==2.13.0
+    pip install torch==2.14.1
     python benchmarks/training.py --data FOLDER [--network alexnet --network resnet]
 
 Both sides train whole epochs: augmented batches of 32 faces, AdamW, Huber loss over the points that are labelled, the
@@ -184,7 +184,7 @@ def main():
     a = parser.parse_args()
     networks = a.network or ["alexnet"]
     if importlib.util.find_spec("torch") is None:
-        sys.exit("PyTorch is missing: pip install torch==2.13.0")
+        sys.exit("PyTorch is missing: pip install torch==2.14.1")
     if a.side:
         serve(functools.partial(SIDES[a.side], a.data, a.faces, networks[0]))
         return
