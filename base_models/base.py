@@ -83,7 +83,8 @@ class Base:
 
 
 def identity(faces, settings, seed, name="base"):
-    """Everything that determines the weights of a base, or of one of its teachers."""
+    """Everything that determines the weights of a base, of one of its teachers or, `settings` being those of its own
+    network and training, of a student."""
     own = ("split", "augment", "network", "train", "teachers")
     picked = {key: dataclasses.asdict(getattr(settings, key)) for key in own}
     shape = [*faces.size, faces.images.shape[-1]]
@@ -206,7 +207,7 @@ def taught(faces, teachers):
 
 
 def load_base(run, name="base"):
-    """The finished base of a run, or a teacher. Raises RunError where there is none or it is damaged."""
+    """The finished base of a run, a teacher or a student. Raises RunError where there is none or it is damaged."""
     part = Part(Path(run) / name)
     if not part.finished:
         raise RunError(f"{part.folder}: expected a trained base; received none: run python -m base_models.train first")

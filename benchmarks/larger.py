@@ -5,7 +5,8 @@
 FOLDER takes the set, 9.2 GB for 1,000,000 faces: DRAWN drawn faces, repeated under noise, written image by image; it is
 kept and used again. Each side is a process of its own that splits its set, builds the default network and trains it on
 batches out of an epoch of all its training rows, in turns with the other side; the large one's rows come from all over
-its file. The small set lies in memory. At the end each looks at its held-out faces, as after every epoch.
+its file, of which the system's cache is asked to forget everything before each turn. The small set lies in memory. At
+the end each looks at its held-out faces, as after every epoch.
 
 Memory is what Linux says of a process: the peak of all its resident pages (VmHWM), and those that are no file's at the
 end (RssAnon). Images are read by position, so pages of the set's file belong to the system's cache, and to no process.
@@ -14,6 +15,7 @@ end (RssAnon). Images are read by position, so pages of the set's file belong to
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import sys
 import time
@@ -132,6 +134,14 @@ def main():
         compare(a.folder, a.faces, a.small)
 
 
+def turn(side, images):
+    """(seconds, CPU seconds) of a side's turn, with nothing of the set's images in the system's cache."""
+    with open(images, "rb") as file:
+        os.fsync(file.fileno())  # what is not on the disk yet cannot be forgotten
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return side.once()
+
+
 def compare(folder, count, small_count):
     """Both sides in turns, and into results.json."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -147,7 +157,7 @@ def compare(folder, count, small_count):
             "what": f"{BATCHES} batches of {count:,} faces on disk, against {small_count:,} in memory",
             "images": BATCHES * BATCH,
             "target": 0.9,
-            **pairs(sides["large"], sides["small"], PAIRS, timed=Side.once),
+            **pairs(sides["large"], sides["small"], PAIRS, timed=lambda one: turn(one, place / "images.npy")),
         }
         kept = {name: {**one.about, **one.last()} for name, one in sides.items()}
     peak = kept["large"]["VmHWM"]

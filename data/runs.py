@@ -19,7 +19,7 @@ FORMAT = 1
 
 
 class Part:
-    """A part of a run: `base`, `specialists/<point>` or `ensemble`.
+    """A part of a run: `base`, `specialists/<point>`, `ensemble` or `student`.
 
     Args:
         folder: where it is kept.

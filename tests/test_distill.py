@@ -82,10 +82,28 @@ def test_answers_are_kept_block_by_block_and_asked_for_again_where_they_are_not_
 def test_a_student_s_folder_says_what_it_is(student):
     epochs, summary = Part(student / STUDENT).history()
     assert (len(epochs), summary["rows"], summary["epochs"]) == (3, 35, 3)
-    assert epochs[-1]["val_trimmed"] < epochs[0]["val_trimmed"]
     made = Part(student / STUDENT).settings()
     assert (made["part"], made["network"]["filters"], made["trust"]) == (STUDENT, 4, 1.0)
     assert not list((student / STUDENT).glob("answers*"))
+
+
+def test_it_trains_on_its_ensembles_answers_for_what_the_run_does_not_hold_out(run, tmp_path, monkeypatch):
+    shutil.copytree(run, tmp_path / "run")
+    seen = {}
+
+    def train(part, split, labels, own, *rest):
+        (tmp_path / "run" / STUDENT).mkdir()
+        seen.update(split=split, labels=labels(), network=own.network, train=own.train)
+
+    monkeypatch.setattr("base_models.base.train_network", train)
+    wanted = settings(student__network__filters=6, student__trust=0.25)
+    train_student(FACES, wanted, tmp_path / "run", 0)
+    faces, ensemble = seen["split"].train, load_ensemble(run)
+    np.testing.assert_array_equal(seen["split"].validation.ids, HELD.ids)
+    assert not set(faces.ids) & set(HELD.ids)
+    answers = answered(Part(tmp_path, {"of": "tests"}), ensemble, faces)
+    np.testing.assert_allclose(seen["labels"], taught(faces, answers, 0.25), atol=1e-4)
+    assert (seen["network"], seen["train"]) == (wanted.student.network, wanted.student.train)
 
 
 def test_a_stopped_student_reaches_the_same_bytes(run, student, tmp_path, monkeypatch):

@@ -25,6 +25,7 @@ from reports.label_store import Labels
 from reports.predictions import Predictions
 from reports.training import read_trainings
 from specialists import ensemble
+from specialists.distill import kept_answers
 from specialists.specialist import load_specialist
 from tuning.oracles import _is_trial, is_outcome
 from tuning.plan import claim
@@ -44,6 +45,13 @@ STATES = {  # what searches, sweeps and comparisons keep: file to content
 }
 
 
+DIGEST = "0123456789abcdef"
+ANSWERS = {  # of an ensemble, for a student
+    "positions": np.linspace(0, 32, 60, dtype=np.float32).reshape(10, 3, 2),
+    "of": np.frombuffer(DIGEST.encode(), np.uint8),
+}
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A run with everything in it, as it was left: base, specialist, ensemble, a checkpoint of each, and STATES."""
@@ -59,6 +67,7 @@ def whole(tmp_path_factory):
     (folder / "search").mkdir()
     for name, content in STATES.items():
         write_json(folder / name, content)
+    write_arrays(folder / "answers.npz", ANSWERS)
     (folder / "data").mkdir()
     write_kaggle(folder / "data", make_faces(6, seed=3), make_faces(1, seed=4))
     return folder
@@ -138,10 +147,11 @@ RUN_FILES = {  # name: (file in the run, what is read from it)
     "what a search is": ("search/settings.json", searched),
     "comparison": ("comparison.json", lambda run: read_json(run / "comparison.json")),
     "figures of a network": ("figures.json", lambda run: kept_row(run, {"format": 1})),
+    "answers for a student": ("answers.npz", lambda run: kept_answers(run / "answers.npz", DIGEST, (10, 3, 2))),
     "settings that won": ("best.json", lambda run: read_settings(run / "best.json")),
 }
 # None: it is told, and made again from what was trained
-REMADE = {"trial", "outcome", "figures of a network"}
+REMADE = {"trial", "outcome", "figures of a network", "answers for a student"}
 
 
 @sized("count", 6, 50)
