@@ -17,3 +17,11 @@ def aligned(rows):
         )
         for row in rows
     ]
+
+
+def trained(name, summary):
+    """A line on a finished training, from the summary of its part."""
+    return (
+        f"{name}: validation RMSE {summary['val_rmse']:.3f} px after epoch {summary['best_epoch']} of "
+        f"{summary['epochs']}, {summary['rows']} rows, {summary['seconds']:.0f} s"
+    )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from base_models.options import add_batch_option, parser, read_options
+from base_models.progress import trained
 from data.errors import command
 from data.storage import check_free
 
@@ -17,10 +18,7 @@ def main(argv=None):
     from reports.run_pages import build_all
 
     _, summary = train_base(faces, settings, a.run, a.seed).part.history()
-    print(
-        f"base: validation RMSE {summary['val_rmse']:.3f} px after epoch {summary['best_epoch']} of "
-        f"{summary['epochs']}, {summary['rows']} rows, {summary['seconds']:.0f} s"
-    )
+    print(trained("base", summary))
     print(f"pages: {build_all(a.run)[0]}")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from base_models.options import parser, read_options
-from base_models.progress import say
+from base_models.progress import say, trained
 from data.errors import RunError, UsageError, command
 from data.runs import Part
 from data.storage import check_free, read_arrays, write_arrays
@@ -186,10 +186,7 @@ def main(argv=None):
     from reports.run_pages import build_all
 
     _, summary = train_student(faces, settings, a.run, a.seed).part.history()
-    print(
-        f"student: validation RMSE {summary['val_rmse']:.3f} px after epoch {summary['best_epoch']} of "
-        f"{summary['epochs']}, {summary['rows']} rows, {summary['seconds']:.0f} s"
-    )
+    print(trained(STUDENT, summary))
     print(f"pages: {build_all(a.run)[0]}")
 
 
