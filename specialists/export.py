@@ -1,6 +1,6 @@
 """The merged ensemble as one file: python -m specialists.export --run RUN --format onnx|litert|openvino|saved_model.
 
-Bases, specialists with their views, merge and radii become one graph: faces in (uint8, any number), points and radii
+Bases, specialists with their views, merge and radii become one graph: faces in (uint8, one or more), points and radii
 out, in px. `specialists.predict --model FILE` and `Predictor(model=FILE)` run it without TensorFlow.
 """
 
