@@ -300,3 +300,13 @@ def test_studies_are_told(capsys):
     sweep_command.main(["--list-studies"])
     told = capsys.readouterr().out.splitlines()
     assert [line.partition(":")[0] for line in told] == list(STUDIES)
+
+
+def test_what_no_search_trains_makes_no_other_search(faces):
+    """So searches and sweeps that were begun before there were students go on."""
+    from tuning.apart import digest_of
+
+    goals = [BaseGoal(faces, tiny.settings(student__train__epochs=epochs), 0) for epochs in (3, 9)]
+    assert "student" not in goals[0].about()["settings"]
+    assert goals[0].about() == goals[1].about()
+    assert digest_of(goals[0], {}, 0) == digest_of(goals[1], {}, 0) != digest_of(goals[0], {"train.epochs": 7}, 0)
